@@ -1,34 +1,208 @@
 """Every error Stepwell raises on purpose.
 
     StepwellError
-    ├── InvalidValue            a value that would not survive storage, or is too large
-    │   └── PayloadTooLarge
+    ├── InvalidValue            a value that would not survive storage
+    │   └── PayloadTooLarge     ... because of its size
     ├── InvalidInput            input that does not fit the workflow's annotations
     ├── InvalidOption           a setting, duration or option that makes no sense
     ├── UnknownWorkflow         this process has no workflow of that name
     ├── UnknownExecution        no execution has that id
     ├── KeyConflict             the same key was already used with another input
+    ├── NotAllowed              the execution's status does not allow this operation
     ├── ExecutionFailed         `result()` of an execution that failed
     ├── ExecutionCancelled      `result()` of an execution that was cancelled
     ├── ResultTimeout           `result(timeout=...)` ran out; the execution goes on
-    ├── NotAllowed              the execution's status does not allow this operation
     ├── StepFailed              a step used up its attempts (raised inside the workflow)
+    ├── StepTimeout             an attempt of a step took longer than its timeout
     ├── Permanent               raise it in a step: do not retry
     ├── RetryAfter              raise it in a step: retry after this delay
-    ├── Cancelled               the execution is being cancelled (raised inside the workflow)
     ├── Diverged                the workflow's code no longer fits its history
     ├── LeaseLost               this worker's session has ended; it may write nothing more
     └── DatabaseError
         ├── DatabaseUnavailable the database cannot be reached at the moment
         ├── DatabaseNotReady    the schema is missing or of another version
         └── EmbeddedUnavailable no embedded PostgreSQL can be started here
+
+An error carries its facts as attributes; its message names the thing and the way out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+
+from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
 
 
 class StepwellError(Exception):
     """Base of every error Stepwell raises on purpose."""
+
+
+class InvalidValue(StepwellError):
+    """A value would not survive storage. `path` says where inside the value, `reason` why, `where` whose value it is."""
+
+    def __init__(self, *, path: str, reason: str, where: str | None = None) -> None:
+        self.path, self.reason, self.where = path, reason, where
+        super().__init__(f"{where or 'the value'}: {path} {reason}")
+
+    def at(self, where: str) -> InvalidValue:
+        """The same error, naming whose value it is (`step 'fetch'`)."""
+        return type(self)(path=self.path, reason=self.reason, where=where)
+
+
+class PayloadTooLarge(InvalidValue):
+    """A value is larger than the limit. Store the data elsewhere and return a reference to it."""
+
+    def __init__(self, *, size_bytes: int, limit_bytes: int, where: str | None = None) -> None:
+        self.size_bytes, self.limit_bytes = size_bytes, limit_bytes
+        super().__init__(
+            path="$",
+            reason=f"has {size_bytes:,} bytes, the limit is {limit_bytes:,}."
+            " Store the data elsewhere and return a reference.",
+            where=where,
+        )
+
+    def at(self, where: str) -> PayloadTooLarge:
+        return type(self)(size_bytes=self.size_bytes, limit_bytes=self.limit_bytes, where=where)
+
+
+class InvalidInput(StepwellError):
+    """Input that does not fit a workflow's annotations; nothing was stored. `faults` lists (path, message) pairs."""
+
+    def __init__(self, workflow: str, faults: Sequence[tuple[str, str]]) -> None:
+        self.workflow, self.faults = workflow, tuple(faults)
+        lines = "; ".join(f"{path}: {message}" for path, message in self.faults)
+        super().__init__(f"input of workflow '{workflow}' is refused: {lines}")
+
+
+class InvalidOption(StepwellError, ValueError):
+    """A setting, duration or option makes no sense; the message says which and what would."""
+
+
+class UnknownWorkflow(StepwellError):
+    """This process has no workflow of that name."""
+
+    def __init__(self, workflow: str, known: Sequence[str] = ()) -> None:
+        self.workflow, self.known = workflow, tuple(sorted(known))
+        have = f"it has: {', '.join(self.known)}" if self.known else "it has none; import the module that defines it"
+        super().__init__(f"no workflow is called '{workflow}' here; {have}")
+
+
+class UnknownExecution(StepwellError):
+    """No execution has that id."""
+
+    def __init__(self, execution_id: object) -> None:
+        self.execution_id = execution_id
+        super().__init__(f"there is no execution {execution_id}; it may have been removed by retention")
+
+
+class KeyConflict(StepwellError):
+    """The key was already used for an execution with another input; that execution is untouched, nothing was started."""
+
+    def __init__(self, *, workflow: str, key: str, execution_id: object) -> None:
+        self.workflow, self.key, self.execution_id = workflow, key, execution_id
+        super().__init__(
+            f"key '{key}' of workflow '{workflow}' already belongs to execution {execution_id} with another input;"
+            " use another key, or the same input"
+        )
+
+
+class NotAllowed(StepwellError):
+    """The execution's status does not allow the operation; nothing was changed."""
+
+    def __init__(self, *, operation: str, execution_id: object, status: str) -> None:
+        self.operation, self.execution_id, self.status = operation, execution_id, status
+        super().__init__(f"cannot {operation} execution {execution_id}: it is {status}")
+
+
+class ExecutionFailed(StepwellError):
+    """The execution whose result was asked for has failed. `error_type`, `message` and `traceback` are the stored ones."""
+
+    def __init__(self, *, execution_id: object, error_type: str, message: str, traceback: str | None = None) -> None:
+        self.execution_id, self.error_type, self.message, self.traceback = execution_id, error_type, message, traceback
+        super().__init__(f"execution {execution_id} failed: {error_type}: {message}")
+
+
+class ExecutionCancelled(StepwellError):
+    """The execution whose result was asked for was cancelled."""
+
+    def __init__(self, *, execution_id: object, reason: str | None = None) -> None:
+        self.execution_id, self.reason = execution_id, reason
+        super().__init__(f"execution {execution_id} was cancelled" + (f": {reason}" if reason else ""))
+
+
+class ResultTimeout(StepwellError, TimeoutError):
+    """The result did not come within the time allowed; the execution goes on."""
+
+    def __init__(self, *, execution_id: object, status: str) -> None:
+        self.execution_id, self.status = execution_id, status
+        super().__init__(f"execution {execution_id} is still {status}; it goes on, ask again later")
+
+
+class StepFailed(StepwellError):
+    """A step used up its attempts. The same, with the same attributes, on the first pass and on every replay."""
+
+    def __init__(
+        self, *, step: str, attempts: int, error_type: str, message: str, traceback: str = "", causes: Sequence[str] = ()
+    ) -> None:
+        self.step, self.attempts = step, attempts
+        self.error_type, self.message, self.traceback, self.causes = error_type, message, traceback, tuple(causes)
+        tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+        super().__init__(f"step '{step}' failed after {tries}: {error_type}: {message}")
+
+
+class StepTimeout(StepwellError, TimeoutError):
+    """An attempt of a step took longer than its timeout; it counts as a failed attempt."""
+
+    def __init__(self, *, step: str, timeout: timedelta) -> None:
+        self.step, self.timeout = step, timeout
+        super().__init__(f"step '{step}' took longer than {timeout.total_seconds():g} s")
+
+
+class Permanent(StepwellError):
+    """Raise it in a step when another attempt would fail as well: the step fails at once."""
+
+
+class RetryAfter(StepwellError):
+    """Raise it in a step to set the delay before the next attempt, as a vendor's `Retry-After` does.
+
+    `delay` is a duration such as "30s", a timedelta, or a number of seconds. It counts as an attempt.
+    """
+
+    def __init__(self, delay: DurationLike | float, message: str = "") -> None:
+        try:
+            self.delay = timedelta(seconds=delay) if isinstance(delay, int | float) else parse_duration(delay)
+        except (InvalidDuration, OverflowError, ValueError) as error:
+            raise InvalidOption(f"RetryAfter({delay!r}): {error}") from None
+        super().__init__(message or f"asked to retry after {self.delay.total_seconds():g} s")
+
+
+class Diverged(StepwellError):
+    """The workflow's code no longer fits its history; the execution is parked and goes on when the code fits again."""
+
+    def __init__(self, *, step: str, expected: str, met: str) -> None:
+        self.step, self.expected, self.met = step, expected, met
+        super().__init__(
+            f"'{step}' is {expected} in this execution's history, but the code now makes it {met};"
+            " restore the step, rename it (was=) or start a new execution"
+        )
+
+
+class LeaseLost(StepwellError):
+    """This worker's session has ended: it may write nothing more, and another worker carries on."""
+
+
+class DatabaseError(StepwellError):
+    """Base of what can be wrong with the database."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The database cannot be reached at the moment. Nothing that was acknowledged is lost."""
+
+
+class DatabaseNotReady(DatabaseError):
+    """The database's schema is missing or of another version; the message says which command helps."""
+
+
+class EmbeddedUnavailable(DatabaseError):
+    """No embedded PostgreSQL can be started here; the message says what helps."""

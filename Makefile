@@ -1,0 +1,54 @@
+# `make` alone lists what there is. Works with GNU make 3.81 and later and with BSD make; needs Python >= 3.11 and nothing else.
+PYTHON = .venv/bin/python
+PYTEST = -n 2 --dist loadfile
+OLDEST = 3.11
+
+.PHONY: help setup fmt lint types test faults soak docs demo bench bench-peers check clean
+
+help: ## List these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1@\2/p' Makefile | awk -F@ '{ printf "make %-12s %s\n", $$1, $$2 }'
+
+setup: ## Create .venv with everything below needs (every target does this by itself)
+	@sh tools/venv.sh > /dev/null
+
+fmt: setup ## Format the code and repair what the linter can
+	$(PYTHON) -m ruff format
+	$(PYTHON) -m ruff check --fix
+
+lint: setup ## Check format, lint rules and the layers of the architecture
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m ruff check
+	.venv/bin/lint-imports --no-logo
+
+types: setup ## Check types, strictly
+	$(PYTHON) -m mypy
+
+test: lint types ## Run lint, types and all tests, on Python 3.11 and on the newest one found
+	@pythons=$$(sh tools/venv.sh $(OLDEST) newest) || exit 1; \
+	for python in $$pythons; do \
+		$$python -VV && $$python -m pytest $(PYTEST) || exit 1; \
+	done
+
+faults: setup ## Run the tests that crash, freeze and cut off real processes
+	$(PYTHON) -m pytest $(PYTEST) tests/faults
+
+soak: setup ## Run minutes of random load and kills (not part of check)
+	$(PYTHON) -m pytest -m soak --timeout 900
+
+docs: setup ## Test that the documents tell the truth
+	$(PYTHON) -m pytest tests/docs
+
+demo: setup ## Enrich 28,000 airports while the worker is killed twice; count what was lost (nothing)
+	@$(PYTHON) examples/airports/demo.py
+
+bench: setup ## Measure speed as ratios to the raw limits of this machine
+	@$(PYTHON) -m bench
+
+bench-peers: setup ## The same workloads on other engines, each in an environment of its own
+	@$(PYTHON) -m bench --peers
+
+check: demo test ## What CI runs
+
+clean: ## Remove environments, caches and build results; keep databases
+	rm -rf .venv .venvs bench/.venvs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

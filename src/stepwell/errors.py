@@ -143,7 +143,14 @@ class StepFailed(StepwellError):
     """A step used up its attempts. The same, with the same attributes, on the first pass and on every replay."""
 
     def __init__(
-        self, *, step: str, attempts: int, error_type: str, message: str, traceback: str = "", causes: Sequence[str] = ()
+        self,
+        *,
+        step: str,
+        attempts: int,
+        error_type: str,
+        message: str,
+        traceback: str = "",
+        causes: Sequence[str] = (),
     ) -> None:
         self.step, self.attempts = step, attempts
         self.error_type, self.message, self.traceback, self.causes = error_type, message, traceback, tuple(causes)

@@ -1,0 +1,253 @@
+"""What the engine talks about: plain immutable values, shared by every store and the runtime.
+
+Rows that are made once per step are NamedTuples: a frozen dataclass costs four times as much to build.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple, NewType
+from uuid import UUID
+
+from stepwell.core.status import Status
+
+ExecutionId = NewType("ExecutionId", UUID)
+SessionId = NewType("SessionId", UUID)
+
+DEFAULT_QUEUE = "default"
+
+
+class Kind(StrEnum):
+    """What made a checkpoint; a stored one is only ever met by a call of the same kind."""
+
+    STEP = "step"
+    SLEEP = "sleep"
+    VALUE = "value"
+    MAP = "map"
+    ITEM = "item"
+    TRANSACTION = "transaction"
+
+
+# --- what goes into the store -------------------------------------------------------------------------------------
+
+
+class NewExecution(NamedTuple):
+    """An execution to be accepted. `delay_seconds` counts from the store's clock."""
+
+    id: ExecutionId
+    workflow: str
+    input: bytes
+    queue: str = DEFAULT_QUEUE
+    key: str | None = None
+    tags: tuple[str, ...] = ()
+    delay_seconds: float = 0.0
+
+
+class Created(NamedTuple):
+    """The execution that now stands for a NewExecution: itself, or the earlier one with the same key."""
+
+    id: ExecutionId
+    is_new: bool
+    input: bytes | None  # the earlier execution's input, when it is not new
+
+
+class NewCheckpoint(NamedTuple):
+    """The outcome of one durable call, to be stored once and for all."""
+
+    execution_id: ExecutionId
+    key: str
+    kind: Kind
+    digest: int
+    value: bytes
+    is_failure: bool = False
+
+
+class FailedAttempt(NamedTuple):
+    """A failed try of a step that is to be tried again at `retry_at` (the store's clock)."""
+
+    execution_id: ExecutionId
+    key: str
+    attempt: int
+    retry_at: datetime
+    error: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The workflow returned."""
+
+    result: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The workflow raised. `failed_steps` are those that `retry` has to run again."""
+
+    error: bytes
+    reason: str
+    failed_steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """The pass can go no further before `due_at` (the store's clock): a sleep, a retry, or handed back at once."""
+
+    due_at: datetime
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelledOutcome:
+    """The pass was stopped because somebody cancelled the execution."""
+
+    reason: str
+
+
+Outcome = Completed | Failed | Suspended | CancelledOutcome
+
+
+class Ending(NamedTuple):
+    """The one outcome of a pass."""
+
+    execution_id: ExecutionId
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Everything one process wants stored at one moment."""
+
+    checkpoints: Sequence[NewCheckpoint] = ()
+    attempts: Sequence[FailedAttempt] = ()
+    endings: Sequence[Ending] = ()
+
+
+class Flushed(NamedTuple):
+    """What became of a batch. Nothing of a refused execution was stored: this session no longer owns it."""
+
+    refused: frozenset[ExecutionId]
+    cancelling: frozenset[ExecutionId]  # owned by this session, and somebody asked to cancel them
+
+
+# --- what comes out -----------------------------------------------------------------------------------------------
+
+
+class Checkpoint(NamedTuple):
+    """A stored outcome, as a replay meets it."""
+
+    kind: str
+    digest: int
+    is_failure: bool
+    value: bytes
+
+
+class Retry(NamedTuple):
+    """How often a step has failed so far, and when it may be tried again."""
+
+    attempts: int
+    retry_at: datetime
+
+
+NO_HISTORY: Mapping[str, Checkpoint] = {}
+NO_RETRIES: Mapping[str, Retry] = {}
+
+
+class Claimed(NamedTuple):
+    """An execution leased to this session, with its whole history (map items apart: they are read in pages)."""
+
+    id: ExecutionId
+    workflow: str
+    input: bytes
+    passes: int
+    crashes: int
+    created_at: datetime
+    started_at: datetime
+    checkpoints: Mapping[str, Checkpoint] = NO_HISTORY
+    retries: Mapping[str, Retry] = NO_RETRIES
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The answer to a claim: the executions, the store's time, and when the next one falls due (if none is left now)."""
+
+    now: datetime
+    executions: Sequence[Claimed] = ()
+    next_due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An execution as a caller sees it. Payloads are the stored bytes; `why` says why it is not moving."""
+
+    id: ExecutionId
+    workflow: str
+    queue: str
+    status: Status
+    why: str | None
+    key: str | None
+    tags: tuple[str, ...]
+    input: bytes
+    result: bytes | None
+    error: bytes | None
+    passes: int
+    crashes: int
+    due_at: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One stored outcome or failed attempt of a step. `retry_at` is set for an attempt that is tried again."""
+
+    key: str
+    kind: str
+    is_failure: bool
+    attempt: int
+    recorded_at: datetime
+    retry_at: datetime | None
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which executions a listing shows; empty means all. `before` pages: ids older than this one."""
+
+    statuses: tuple[Status, ...] = ()
+    workflow: str | None = None
+    key: str | None = None
+    tag: str | None = None
+    before: ExecutionId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """What a worker says of itself when it opens its session."""
+
+    name: str
+    workflows: tuple[str, ...]
+    queues: tuple[str, ...] = (DEFAULT_QUEUE,)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """What a worker asks for. `not_before` skips the dead head of the queue's index; None looks at all of it."""
+
+    queues: tuple[str, ...]
+    workflows: tuple[str, ...]
+    limit: int
+    not_before: datetime | None = None
+    with_suspect: bool = True  # also one execution that has crashed workers; only while no other such one runs here
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """What ending dead sessions freed."""
+
+    sessions: int = 0
+    freed: int = 0
+    failed: tuple[ExecutionId, ...] = field(default=())  # executions that had crashed too many workers

@@ -1,0 +1,140 @@
+"""The protocols every store keeps. They say exactly what must be atomic.
+
+Every implementation upholds:
+
+- **Fencing.** Every write of a worker is tied to its session; a session that has ended writes nothing.
+- **One clock.** Leases and timers are stamped and compared by the store's clock, never by a worker's.
+- **Once.** Repeating an operation that already took effect changes nothing.
+
+A caller asks for the narrowest protocol that serves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from typing import Any, Protocol
+
+from stepwell.core.model import (
+    Batch,
+    Checkpoint,
+    Claim,
+    ClaimRequest,
+    Created,
+    Execution,
+    ExecutionId,
+    Filter,
+    Flushed,
+    NewCheckpoint,
+    NewExecution,
+    Reaped,
+    SessionId,
+    StepRecord,
+    WorkerInfo,
+)
+from stepwell.core.status import Status
+
+
+class Pulse(Protocol):
+    """The heartbeat of one session; synchronous, because it lives in a thread that user code cannot starve."""
+
+    def beat(self) -> bool:
+        """Extend the lease. False: the session has ended, drop everything. Raises DatabaseUnavailable."""
+
+    def reap(self) -> Reaped:
+        """End expired sessions and free what they owned; too many crashes in a row fail an execution."""
+
+    def close(self) -> None:
+        """Give back the connection. The session goes on until it expires or is closed."""
+
+
+class Sessions(Protocol):
+    """A worker's lease on everything it owns."""
+
+    async def open_session(self, worker: WorkerInfo, *, lease_for: timedelta) -> SessionId:
+        """Begin a session that ends by itself unless it beats within `lease_for`."""
+
+    async def close_session(self, session: SessionId) -> None:
+        """End a session at once and hand back what it still owns, due now. Waits for its writes in flight."""
+
+    async def set_idle(self, session: SessionId, *, is_idle: bool) -> None:
+        """Say whether this worker waits for work, so that a start knows whether to send a hint."""
+
+    def pulse(self, session: SessionId, *, lease_for: timedelta, max_crashes: int) -> Pulse:
+        """The session's heartbeat, with a connection of its own."""
+
+
+class Store(Sessions, Protocol):
+    """The operations that must be atomic: one statement each in PostgreSQL."""
+
+    async def create(self, new: Sequence[NewExecution]) -> list[Created]:
+        """Accept executions, in the order given. One with a key that is taken yields the earlier execution."""
+
+    async def claim(self, session: SessionId, request: ClaimRequest) -> Claim:
+        """Lease up to `limit` due executions. No two sessions hold the same one. Raises LeaseLost."""
+
+    async def flush(self, session: SessionId, batch: Batch) -> Flushed:
+        """Store a batch, all of it or (per execution no longer owned) none. Raises LeaseLost, nothing stored."""
+
+    async def cancel(self, execution_id: ExecutionId, *, reason: str) -> tuple[Status, bool] | None:
+        """End an execution, or ask its worker to: (status, whether it is or will be cancelled). None: unknown id."""
+
+    async def reopen(self, execution_id: ExecutionId) -> tuple[Status, bool] | None:
+        """Make a failed, cancelled or parked execution due now; its failed steps run again. None: unknown id."""
+
+    def transaction(self, session: SessionId, *, is_async: bool) -> AbstractAsyncContextManager[Transaction]:
+        """A database transaction whose writes commit together with one checkpoint."""
+
+
+class Transaction(Protocol):
+    """An open transaction of the engine's database; leaving it with an exception rolls everything back."""
+
+    connection: Any  # psycopg.AsyncConnection, or psycopg.Connection for a synchronous step
+
+    async def commit(self, checkpoint: NewCheckpoint) -> None:
+        """Store the checkpoint and commit. Raises LeaseLost (rolled back) when this session no longer owns it."""
+
+
+class Reader(Protocol):
+    """Looking without touching; used alike by API, CLI and dashboard."""
+
+    async def get(self, execution_id: ExecutionId) -> Execution | None:
+        """One execution."""
+
+    async def list(self, which: Filter, *, limit: int) -> list[Execution]:
+        """Executions, newest first."""
+
+    async def count(self) -> dict[Status, int]:
+        """How many executions have each status."""
+
+    async def steps(self, execution_id: ExecutionId, *, after: tuple[str, int] | None, limit: int) -> list[StepRecord]:
+        """A page of the stored outcomes and failed attempts, ordered by (key, attempt)."""
+
+    def items(self, execution_id: ExecutionId, key: str) -> AsyncIterator[tuple[int, Checkpoint]]:
+        """The stored items of a map as (index, checkpoint), read in pages."""
+
+    async def ended(self, ids: Sequence[ExecutionId], *, mark: bool) -> list[Execution]:
+        """Those of the executions that have ended. `mark` also asks to be woken when the others do."""
+
+
+class Wakeups(Protocol):
+    """Hints that something may have changed. They can be lost; polling is the truth."""
+
+    is_prompt: bool  # False when the connection cannot carry hints: poll more often
+
+    def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        """Call `listener` with "work" or "done" on each hint; the answer unsubscribes."""
+
+
+class Backend(Store, Reader, Wakeups, Protocol):
+    """All a process needs of one database."""
+
+    async def open(self) -> None:
+        """Connect. Raises DatabaseUnavailable or DatabaseNotReady."""
+
+    async def close(self) -> None:
+        """Give everything back. Idempotent."""
+
+
+Retrying = Callable[[], Awaitable[Any]]

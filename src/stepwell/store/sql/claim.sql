@@ -1,0 +1,45 @@
+-- Lease due executions to a live session, with their history. `c` must be materialised: as a join partner it could be
+-- run again and claim more than the limit. An execution that has crashed workers ("suspect") is taken one at a time, so
+-- that the next crash blames nobody else. Locks: worker (shared), execution (skipping locked ones).
+with me as materialized (
+    select id from stepwell.worker where id = $1::uuid and expires_at > now() for key share
+), c as materialized (
+    select d.id
+    from unnest($2::text[]) as q(name) cross join lateral (
+        select e.id from stepwell.execution e
+        where e.queue = q.name and e.due_at >= $5::timestamptz and e.due_at <= now() and e.crashes < 2
+          and e.workflow = any($3::text[])
+        order by e.due_at limit $4::int for update skip locked) d
+    limit $4::int
+), s as materialized (
+    select e.id from stepwell.execution e
+    where $6::boolean and e.queue = any($2::text[]) and e.due_at <= now() and e.crashes >= 2 and e.workflow = any($3::text[])
+    order by e.due_at limit 1 for update skip locked
+), u as (
+    update stepwell.execution x
+    set owner = me.id, status = 'running', due_at = null, reason = null, passes = x.passes + 1,
+        claimed_at = now(), started_at = coalesce(x.started_at, now())
+    from me cross join (select id from c union all select id from s) d
+    where x.id = d.id
+    returning x.id, x.workflow, x.input, x.passes, x.crashes, x.created_at, x.started_at
+)
+select a.now, a.is_alive, a.next_due_at, u.*, h.*, r.*
+from (
+    select now() as now, exists (select from me) as is_alive,
+           case when (select count(*) from u) < $4::int then (
+               select min(n.due_at) from unnest($2::text[]) as q(name) cross join lateral (
+                   select e.due_at from stepwell.execution e
+                   where e.queue = q.name and e.due_at > now() and e.workflow = any($3::text[])
+                   order by e.due_at limit 1) n) end as next_due_at
+) a
+left join u on true
+left join lateral (
+    select array_agg(k.key) as keys, array_agg(k.kind) as kinds, array_agg(k.digest) as digests,
+           array_agg(k.is_failure) as failures, array_agg(k.value) as contents
+    from stepwell.checkpoint k where u.passes > 1 and k.execution_id = u.id and k.kind <> 'item'
+) h on true
+left join lateral (
+    select array_agg(t.key) as retry_keys, array_agg(t.attempts) as attempts, array_agg(t.retry_at) as retry_at
+    from (select key, max(attempt) as attempts, max(retry_at) as retry_at from stepwell.attempt
+          where u.passes > 1 and execution_id = u.id group by key) t
+) r on true

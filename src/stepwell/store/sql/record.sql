@@ -1,0 +1,9 @@
+-- Store one checkpoint inside a step's own transaction. Locks: worker (shared), execution (shared).
+with me as materialized (
+    select w.id from stepwell.worker w join stepwell.execution x on x.owner = w.id
+    where w.id = $1::uuid and x.id = $2::uuid
+    for key share of w for share of x
+)
+insert into stepwell.checkpoint (execution_id, key, kind, digest, is_failure, value)
+select $2::uuid, $3::text, $4::text, $5::int4, false, $6::bytea from me
+returning true

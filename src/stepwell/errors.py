@@ -39,7 +39,7 @@ class StepwellError(Exception):
 
 
 class InvalidValue(StepwellError):
-    """A value would not survive storage. `path` says where inside the value, `reason` why, `where` whose value it is."""
+    """A value would not survive storage: `path` says where inside it, `reason` why, `where` whose value it is."""
 
     def __init__(self, *, path: str, reason: str, where: str | None = None) -> None:
         self.path, self.reason, self.where = path, reason, where
@@ -97,7 +97,7 @@ class UnknownExecution(StepwellError):
 
 
 class KeyConflict(StepwellError):
-    """The key was already used for an execution with another input; that execution is untouched, nothing was started."""
+    """The key already belongs to an execution with another input; that one is untouched, nothing was started."""
 
     def __init__(self, *, workflow: str, key: str, execution_id: object) -> None:
         self.workflow, self.key, self.execution_id = workflow, key, execution_id
@@ -116,7 +116,7 @@ class NotAllowed(StepwellError):
 
 
 class ExecutionFailed(StepwellError):
-    """The execution whose result was asked for has failed. `error_type`, `message` and `traceback` are the stored ones."""
+    """The execution whose result was asked for has failed; `error_type`, `message`, `traceback` are as stored."""
 
     def __init__(self, *, execution_id: object, error_type: str, message: str, traceback: str | None = None) -> None:
         self.execution_id, self.error_type, self.message, self.traceback = execution_id, error_type, message, traceback

@@ -171,7 +171,7 @@ class Claimed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The answer to a claim: the executions, the store's time, and when the next one falls due (if none is left now)."""
+    """The answer to a claim: executions, the store's time, and when the next falls due (if none is left now)."""
 
     now: datetime
     executions: Sequence[Claimed] = ()

@@ -68,7 +68,7 @@ class Sessions(Protocol):
 class Store(Sessions, Protocol):
     """The operations that must be atomic: one statement each in PostgreSQL."""
 
-    async def create(self, new: Sequence[NewExecution]) -> list[Created]:
+    async def create(self, new: Sequence[NewExecution]) -> Sequence[Created]:
         """Accept executions, in the order given. One with a key that is taken yields the earlier execution."""
 
     async def claim(self, session: SessionId, request: ClaimRequest) -> Claim:
@@ -102,19 +102,21 @@ class Reader(Protocol):
     async def get(self, execution_id: ExecutionId) -> Execution | None:
         """One execution."""
 
-    async def list(self, which: Filter, *, limit: int) -> list[Execution]:
+    async def list(self, which: Filter, *, limit: int) -> Sequence[Execution]:
         """Executions, newest first."""
 
     async def count(self) -> dict[Status, int]:
         """How many executions have each status."""
 
-    async def steps(self, execution_id: ExecutionId, *, after: tuple[str, int] | None, limit: int) -> list[StepRecord]:
+    async def steps(
+        self, execution_id: ExecutionId, *, after: tuple[str, int] | None, limit: int
+    ) -> Sequence[StepRecord]:
         """A page of the stored outcomes and failed attempts, ordered by (key, attempt)."""
 
     def items(self, execution_id: ExecutionId, key: str) -> AsyncIterator[tuple[int, Checkpoint]]:
         """The stored items of a map as (index, checkpoint), read in pages."""
 
-    async def ended(self, ids: Sequence[ExecutionId], *, mark: bool) -> list[Execution]:
+    async def ended(self, ids: Sequence[ExecutionId], *, mark: bool) -> Sequence[Execution]:
         """Those of the executions that have ended. `mark` also asks to be woken when the others do."""
 
 

@@ -86,7 +86,7 @@ create table stepwell.checkpoint (
     is_failure   boolean     not null,
     kind         text        not null
         constraint checkpoint_kind check (kind in ('step', 'sleep', 'value', 'map', 'item', 'transaction')),
-    key          text        not null,
+    key          text collate "C" not null,
     value        bytea       not null,
     primary key (execution_id, key)
 ) with (autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.02);
@@ -102,7 +102,7 @@ comment on column stepwell.checkpoint.value is 'What it returned (or the error),
 
 create table stepwell.attempt (
     execution_id uuid        not null,
-    key          text        not null,
+    key          text collate "C" not null,
     attempt      integer     not null,
     failed_at    timestamptz not null default now(),
     retry_at     timestamptz not null,

@@ -12,6 +12,5 @@ with made as (
 ), hint as (
     select pg_notify('stepwell', 'work') where exists (select from stepwell.worker where is_idle)
 )
-select m.id, m.workflow, m.key, m.input
-from made m
-where m.key is not null or (select count(*) from hint) < 0
+select m.id, m.workflow, m.key, m.input, h.hints
+from (select count(*) as hints from hint) h left join made m on m.key is not null

@@ -1,0 +1,82 @@
+"""How the engine connects: with the settings its plans need, or through a pooler that allows no settings."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from stepwell.errors import DatabaseUnavailable, InvalidOption
+
+# A statement prepared while a table was small would keep a plan that reads all of it for ever. Every statement of ours
+# is meant to go by an index, so the others are ruled out; compiling plans costs more than these statements do.
+_PLANS = " ".join(
+    f"-c {setting}=off"
+    for setting in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_bitmapscan", "jit")
+)
+
+# A server that vanished without a word is noticed within seconds, not after the system's two hours.
+_DEFAULTS: dict[str, Any] = {
+    "application_name": "stepwell",
+    "client_encoding": "UTF8",
+    "connect_timeout": "5",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+
+
+class Route(NamedTuple):
+    """The way to a database: connection text, and whether a session's state outlives a statement there."""
+
+    conninfo: str
+    is_pooled: bool
+
+
+def checked_conninfo(url: str) -> dict[str, Any]:
+    """The parts of a database URL (or libpq connection text). Raises InvalidOption without showing a password."""
+    try:
+        return conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        message = str(error).strip().splitlines()[0]
+        raise InvalidOption(
+            f"the database URL cannot be read ({message}); write it like postgresql://user:password@host:5432/database"
+        ) from None
+
+
+def with_settings(url: str) -> str:
+    """Connection text with the engine's session settings; for a direct connection."""
+    given = checked_conninfo(url)
+    options = f"{given.pop('options', None) or ''} {_PLANS}".strip()
+    return make_conninfo("", **{**_DEFAULTS, **given, "options": options})
+
+
+def without_settings(url: str) -> str:
+    """Connection text that a pooler takes."""
+    return make_conninfo("", **{**_DEFAULTS, **checked_conninfo(url)})
+
+
+def find_route(url: str) -> Route:
+    """Connect once and see whether a pooler is in between. Raises DatabaseUnavailable.
+
+    PgBouncer refuses settings at the start (or drops them, if told to), and makes up the process id that the driver is
+    told. Behind one, statements go unprepared and hints cannot be heard, so the worker polls.
+    """
+    for conninfo in (with_settings(url), without_settings(url)):
+        try:
+            with psycopg.connect(conninfo, autocommit=True, prepare_threshold=None) as connection:
+                row = connection.execute("select pg_backend_pid(), current_setting('enable_seqscan')").fetchone()
+                is_direct = row is not None and row == (connection.info.backend_pid, "off")
+                return Route(conninfo if is_direct else without_settings(url), is_pooled=not is_direct)
+        except psycopg.OperationalError as error:
+            if "unsupported startup parameter" not in str(error):
+                raise unavailable(error) from error
+    raise DatabaseUnavailable("the server refuses our connection settings and a plain connection alike")
+
+
+def unavailable(error: psycopg.Error) -> DatabaseUnavailable:
+    """The driver's error as ours, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return DatabaseUnavailable(f"the database cannot be reached: {lines[0] if lines else type(error).__name__}")

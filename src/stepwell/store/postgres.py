@@ -1,0 +1,238 @@
+"""The store on PostgreSQL: load a statement, bind, map the row. Decisions come from the caller or live in the SQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+
+from stepwell.core.model import (
+    Batch,
+    Checkpoint,
+    Claim,
+    ClaimRequest,
+    Created,
+    Execution,
+    ExecutionId,
+    Filter,
+    Flushed,
+    NewExecution,
+    SessionId,
+    StepRecord,
+    WorkerInfo,
+)
+from stepwell.core.status import Status
+from stepwell.errors import DatabaseUnavailable, LeaseLost
+from stepwell.store import binary, rows
+from stepwell.store.base import Pulse, Transaction
+from stepwell.store.connect import Route, find_route
+from stepwell.store.identity import new_id
+from stepwell.store.migrate import check_version
+from stepwell.store.pulse import PostgresPulse
+from stepwell.store.statements import DEFAULT_SCHEMA, Statement, checked_schema, statement
+from stepwell.store.transaction import Transactions
+from stepwell.store.wire import Line, Rows, Wire
+
+ITEMS_PAGE = 2_000  # rows of a map read at once: bounds memory, and few round trips for 100,000
+
+
+class PostgresStore:
+    """Keeps the Backend protocol on one PostgreSQL schema.
+
+    Two pinned connections: flushes have their own, so that no claim or listing delays a step. A lost connection is
+    replaced by the next call; a call whose connection was lost raises DatabaseUnavailable, its outcome unknown.
+    """
+
+    def __init__(self, url: str, *, schema: str = DEFAULT_SCHEMA) -> None:
+        self.url, self.schema = url, checked_schema(schema)
+        self.is_prompt = False
+        self._route: Route | None = None
+        self._main, self._flushes = Line(self.route, self._listen), Line(self.route)
+        self._listeners: dict[object, Callable[[str], None]] = {}
+        self._transactions = Transactions(self.schema, self.url)
+
+    async def open(self) -> None:
+        route = await self.route()
+        await asyncio.to_thread(check_version, route.conninfo, self.schema)
+        await self._main.wire()
+
+    async def close(self) -> None:
+        await self._transactions.close()
+        self._main.close()
+        self._flushes.close()
+
+    async def route(self) -> Route:
+        """How to connect; found out once."""
+        if self._route is None:
+            self._route = await asyncio.to_thread(find_route, self.url)
+        return self._route
+
+    # --- hints ----------------------------------------------------------------------------------------------------
+
+    def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        token = object()
+        self._listeners[token] = listener
+        return lambda: self._listeners.pop(token, None) and None
+
+    async def _listen(self, wire: Wire) -> None:
+        """Hear hints on a fresh connection; whatever was missed meanwhile counts as heard."""
+        if (await self.route()).is_pooled:
+            return
+        wire.on_hint = self._heard
+        await wire.run(self._sql("listen"))
+        self.is_prompt = True
+        self._heard("work")
+        self._heard("done")
+
+    def _heard(self, hint: str) -> None:
+        for listener in tuple(self._listeners.values()):
+            listener(hint)
+
+    # --- sessions -------------------------------------------------------------------------------------------------
+
+    async def open_session(self, worker: WorkerInfo, *, lease_for: timedelta) -> SessionId:
+        session = SessionId(new_id())
+        await self._run(
+            "open_session",
+            session.bytes,
+            worker.name.encode(),
+            binary.texts(worker.workflows),
+            binary.texts(worker.queues),
+            binary.float8(lease_for.total_seconds()),
+        )
+        return session
+
+    async def close_session(self, session: SessionId) -> None:
+        await self._run("close_session", session.bytes)
+
+    async def set_idle(self, session: SessionId, *, is_idle: bool) -> None:
+        await self._run("set_idle", session.bytes, binary.boolean(is_idle))
+
+    def pulse(self, session: SessionId, *, lease_for: timedelta, max_crashes: int) -> Pulse:
+        assert self._route is not None, "a session is open, so the store is"
+        return PostgresPulse(self._route, session, schema=self.schema, lease_for=lease_for, max_crashes=max_crashes)
+
+    # --- the operations -------------------------------------------------------------------------------------------
+
+    async def create(self, new: Sequence[NewExecution]) -> Sequence[Created]:
+        """As Store.create. A lost connection is tried once more: the ids, made by us, tell what was committed."""
+        ordered = _first_of_each_key(new)
+        try:
+            found = await self._run("create", *rows.create_parameters(ordered))
+        except DatabaseUnavailable:
+            found = await self._create_again(ordered)
+        standing = {
+            (workflow, key): (ExecutionId(identity), given) for identity, workflow, key, given, _ in found if identity
+        }
+        return [_answer(row, standing.get((row.workflow, row.key))) for row in new]
+
+    async def _create_again(self, new: Sequence[NewExecution]) -> Rows:
+        stored = {row[0] for row in await self._run("existing", binary.uuids([row.id for row in new]))}
+        left = [row for row in new if row.id not in stored]
+        return await self._run("create", *rows.create_parameters(left)) if left else []
+
+    async def claim(self, session: SessionId, request: ClaimRequest) -> Claim:
+        found = await self._run(
+            "claim",
+            session.bytes,
+            binary.texts(request.queues),
+            binary.texts(request.workflows),
+            binary.int4(request.limit),
+            binary.timestamptz(request.not_before) if request.not_before else binary.MINUS_INFINITY,
+            binary.boolean(request.with_suspect),
+        )
+        if not found[0][1]:
+            raise LeaseLost("this worker's session has ended")
+        return rows.claim_of(found)
+
+    async def flush(self, session: SessionId, batch: Batch) -> Flushed:
+        wire = await self._flushes.wire()
+        answer = await wire.run(self._sql("flush"), session.bytes, *rows.batch_parameters(batch))
+        is_alive, refused, cancelling, _ = answer[0]
+        if not is_alive:
+            raise LeaseLost("this worker's session has ended")
+        return Flushed(frozenset(refused or ()), frozenset(cancelling))
+
+    async def cancel(self, execution_id: ExecutionId, *, reason: str) -> tuple[Status, bool] | None:
+        return await self._changed(execution_id, "cancel", execution_id.bytes, reason.encode())
+
+    async def reopen(self, execution_id: ExecutionId) -> tuple[Status, bool] | None:
+        return await self._changed(execution_id, "reopen", execution_id.bytes)
+
+    async def _changed(self, execution_id: ExecutionId, name: str, *parameters: bytes) -> tuple[Status, bool] | None:
+        """The status after a change, or the one that did not allow it."""
+        if changed := await self._run(name, *parameters):
+            return Status(changed[0][0]), True
+        found = await self._run("status", execution_id.bytes)
+        return (Status(found[0][0]), False) if found else None
+
+    def transaction(self, session: SessionId, *, is_async: bool) -> AbstractAsyncContextManager[Transaction]:
+        return self._transactions.open(session, is_async=is_async)
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    async def get(self, execution_id: ExecutionId) -> Execution | None:
+        found = await self._run("execution", execution_id.bytes)
+        return rows.execution_of(found[0]) if found else None
+
+    async def list(self, which: Filter, *, limit: int) -> Sequence[Execution]:
+        found = await self._run(
+            "executions",
+            binary.texts(which.statuses),
+            binary.maybe_text(which.workflow),
+            binary.maybe_text(which.key),
+            binary.maybe_text(which.tag),
+            which.before.bytes if which.before else None,
+            binary.int4(limit),
+        )
+        return [rows.execution_of(row) for row in found]
+
+    async def count(self) -> dict[Status, int]:
+        counts = dict.fromkeys(Status, 0)
+        counts.update({Status(status): number for status, number in await self._run("count")})
+        return counts
+
+    async def steps(
+        self, execution_id: ExecutionId, *, after: tuple[str, int] | None, limit: int
+    ) -> Sequence[StepRecord]:
+        key, attempt = after or ("", 0)
+        found = await self._run("steps", execution_id.bytes, key.encode(), binary.int4(attempt), binary.int4(limit))
+        return [rows.step_of(row) for row in found]
+
+    async def items(self, execution_id: ExecutionId, key: str) -> AsyncIterator[tuple[int, Checkpoint]]:
+        prefix = f"{key}/#"
+        after, end = prefix, f"{prefix}~"  # digits sort before "~"
+        while True:
+            page = await self._run("items", execution_id.bytes, after.encode(), end.encode(), binary.int4(ITEMS_PAGE))
+            for item, *stored in page:
+                yield int(item[len(prefix) :]), Checkpoint(*stored)
+            if len(page) < ITEMS_PAGE:
+                return
+            after = page[-1][0]
+
+    async def ended(self, ids: Sequence[ExecutionId], *, mark: bool) -> Sequence[Execution]:
+        found = await self._run("watch" if mark else "ended", binary.uuids(ids))
+        executions = [rows.execution_of(row) for row in found]
+        return [execution for execution in executions if execution.status.is_final]
+
+    def _sql(self, name: str) -> Statement:
+        return statement(name, self.schema)
+
+    async def _run(self, name: str, *parameters: bytes | None) -> Rows:
+        return await (await self._main.wire()).run(self._sql(name), *parameters)
+
+
+def _first_of_each_key(new: Sequence[NewExecution]) -> Sequence[NewExecution]:
+    """One statement must not meet a key twice; the order of keys is the order of locks, against deadlocks."""
+    first: dict[object, NewExecution] = {}
+    for row in new:
+        first.setdefault((row.workflow, row.key) if row.key is not None else row.id, row)
+    return sorted(first.values(), key=lambda row: (row.workflow, row.key or ""))
+
+
+def _answer(row: NewExecution, standing: tuple[ExecutionId, bytes] | None) -> Created:
+    """What became of one start: keyless ones are always new."""
+    if standing is None or standing[0] == row.id:
+        return Created(row.id, is_new=True, input=None)
+    return Created(standing[0], is_new=False, input=standing[1])

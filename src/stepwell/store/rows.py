@@ -1,0 +1,110 @@
+"""Rows as PostgreSQL returns them → the model's values, and batches → parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from stepwell.core.model import (
+    NO_HISTORY,
+    NO_RETRIES,
+    Batch,
+    CancelledOutcome,
+    Checkpoint,
+    Claim,
+    Claimed,
+    Completed,
+    Ending,
+    Execution,
+    Failed,
+    NewExecution,
+    Retry,
+    StepRecord,
+    Suspended,
+)
+from stepwell.core.status import Status
+from stepwell.store import binary
+from stepwell.store.wire import Row
+
+
+def create_parameters(new: Sequence[NewExecution]) -> list[bytes]:
+    """For `create.sql`."""
+    return [
+        binary.uuids([row.id for row in new]),
+        binary.texts([row.workflow for row in new]),
+        binary.texts([row.queue for row in new]),
+        binary.texts([row.key for row in new]),
+        binary.texts(["\n".join(row.tags) for row in new]),
+        binary.byteas([row.input for row in new]),
+        binary.float8s([row.delay_seconds for row in new]),
+    ]
+
+
+def batch_parameters(batch: Batch) -> list[bytes]:
+    """For `flush.sql`, without its first parameter (the session)."""
+    checkpoints, attempts, endings = batch.checkpoints, batch.attempts, batch.endings
+    ends = [_ending(ending) for ending in endings]
+    return [
+        binary.uuids([row.execution_id for row in checkpoints]),
+        binary.texts([row.key for row in checkpoints]),
+        binary.texts([row.kind for row in checkpoints]),
+        binary.int4s([row.digest for row in checkpoints]),
+        binary.booleans([row.is_failure for row in checkpoints]),
+        binary.byteas([row.value for row in checkpoints]),
+        binary.uuids([row.execution_id for row in attempts]),
+        binary.texts([row.key for row in attempts]),
+        binary.int4s([row.attempt for row in attempts]),
+        binary.timestamptzs([row.retry_at for row in attempts]),
+        binary.byteas([row.error for row in attempts]),
+        binary.uuids([ending.execution_id for ending in endings]),
+        binary.texts([end[0] for end in ends]),
+        binary.timestamptzs([end[1] for end in ends]),
+        binary.byteas([end[2] for end in ends]),
+        binary.byteas([end[3] for end in ends]),
+        binary.texts([end[4] for end in ends]),
+        binary.texts(["\n".join(end[5]) for end in ends]),
+    ]
+
+
+_End = tuple[str, datetime | None, bytes | None, bytes | None, str | None, tuple[str, ...]]
+
+
+def _ending(ending: Ending) -> _End:
+    """(status, due_at, result, error, reason, failed_steps)"""
+    match ending.outcome:
+        case Completed(result):
+            return Status.COMPLETED, None, result, None, None, ()
+        case Failed(error, reason, failed_steps):
+            return Status.FAILED, None, None, error, reason, failed_steps
+        case Suspended(due_at, reason):
+            return Status.PENDING, due_at, None, None, reason, ()
+        case CancelledOutcome(reason):
+            return Status.CANCELLED, None, None, None, reason, ()
+
+
+def claim_of(rows: Sequence[Row]) -> Claim:
+    """The answer of `claim.sql`; its first row is always there."""
+    now, _, next_due_at = rows[0][:3]
+    return Claim(now, [_claimed(row) for row in rows if row[3] is not None], next_due_at)
+
+
+def _claimed(row: Row) -> Claimed:
+    keys, kinds, digests, failures, contents, retry_keys, attempts, retry_at = row[10:]
+    history = dict(zip(keys, map(Checkpoint, kinds, digests, failures, contents), strict=True)) if keys else NO_HISTORY
+    retries = dict(zip(retry_keys, map(Retry, attempts, retry_at), strict=True)) if retry_keys else NO_RETRIES
+    identity, workflow, given, passes, crashes, created_at, started_at = row[3:10]
+    return Claimed(identity, workflow, given, passes, crashes, created_at, started_at, history, retries)
+
+
+def execution_of(row: Row) -> Execution:
+    """A row of `execution.sql`, `executions.sql`, `ended.sql` or `watch.sql`."""
+    identity, workflow, queue, status, why, key, tags, given, result, error, *rest = row
+    return Execution(
+        identity, workflow, queue, Status(status), why, key, tuple(tags or ()), given, result, error, *rest
+    )
+
+
+def step_of(row: Row) -> StepRecord:
+    """A row of `steps.sql`."""
+    key, kind, is_failure, attempt, recorded_at, retry_at, value = row
+    return StepRecord(key, kind, is_failure, attempt, recorded_at, retry_at, value)

@@ -1,0 +1,45 @@
+"""The SQL statements, one per file in `sql/`, named after what they do."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+from stepwell.errors import InvalidOption
+
+DEFAULT_SCHEMA = "stepwell"
+
+_SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
+
+
+class Statement(NamedTuple):
+    """A statement and the name under which a connection prepares it."""
+
+    name: bytes
+    text: bytes
+
+
+def checked_schema(schema: str) -> str:
+    """The schema's name, if it needs no quoting. It is the one identifier that is formatted into SQL."""
+    if not _SCHEMA_NAME.fullmatch(schema):
+        raise InvalidOption(f"schema {schema!r}: use lower-case letters, digits and underscores, at most 63 of them")
+    return schema
+
+
+def in_schema(sql: str, schema: str) -> str:
+    """The same SQL for another schema; the files are written for `stepwell`, the notification channel included."""
+    if schema == DEFAULT_SCHEMA:
+        return sql
+    renamed = sql.replace("stepwell.", f"{schema}.").replace("'stepwell'", f"'{schema}'")
+    return renamed.replace("schema stepwell", f"schema {schema}").replace("listen stepwell", f"listen {schema}")
+
+
+@cache
+def statement(name: str, schema: str = DEFAULT_SCHEMA) -> Statement:
+    """The statement of `sql/<name>.sql`, without its comments."""
+    sql = files("stepwell.store").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    text = in_schema(_COMMENT.sub("", sql), checked_schema(schema)).strip()
+    return Statement(f"stepwell_{name}".encode(), text.encode())

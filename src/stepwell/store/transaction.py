@@ -1,0 +1,146 @@
+"""Transactions that a step shares with the engine: the user's writes and the checkpoint commit as one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
+
+from stepwell.core.model import NewCheckpoint, SessionId
+from stepwell.errors import DatabaseUnavailable, LeaseLost
+from stepwell.store import binary
+from stepwell.store.base import Transaction
+from stepwell.store.connect import unavailable, without_settings
+from stepwell.store.pulse import Binary
+from stepwell.store.statements import statement
+
+MAX_CONNECTIONS = 8  # each kind: a transaction holds one only while its function runs
+WAIT_SECONDS = 60.0  # for a free connection; after that the step's attempt fails and is retried
+
+
+class Transactions:
+    """The connections for `step.transaction`, opened when first needed, without the engine's planner settings."""
+
+    def __init__(self, schema: str, url: str) -> None:
+        self._schema, self._url = schema, url
+        self._async_pool: AsyncConnectionPool[Any] | None = None
+        self._sync_pool: ConnectionPool[Any] | None = None
+        self._opening = asyncio.Lock()
+
+    def open(self, session: SessionId, *, is_async: bool) -> AbstractAsyncContextManager[Transaction]:
+        return self._open_async(session) if is_async else self._open_sync(session)
+
+    async def close(self) -> None:
+        if self._async_pool is not None:
+            await self._async_pool.close()
+        if self._sync_pool is not None:
+            await asyncio.to_thread(self._sync_pool.close)
+        self._async_pool = self._sync_pool = None
+
+    @asynccontextmanager
+    async def _open_async(self, session: SessionId) -> AsyncIterator[Transaction]:
+        pool = await self._asynchronous()
+        try:
+            connection = await pool.getconn(WAIT_SECONDS)
+        except PoolTimeout as error:
+            raise DatabaseUnavailable(f"no connection for a transaction: {error}") from error
+        try:
+            yield _AsyncTransaction(connection, session, self._schema)
+        finally:
+            await _shielded(_put_back(pool, connection))
+
+    @asynccontextmanager
+    async def _open_sync(self, session: SessionId) -> AsyncIterator[Transaction]:
+        pool = await self._synchronous()
+        try:
+            connection = await asyncio.to_thread(pool.getconn, WAIT_SECONDS)
+        except PoolTimeout as error:
+            raise DatabaseUnavailable(f"no connection for a transaction: {error}") from error
+        try:
+            yield _SyncTransaction(connection, session, self._schema)
+        finally:
+            await _shielded(asyncio.to_thread(_put_back_sync, pool, connection))
+
+    async def _asynchronous(self) -> AsyncConnectionPool[Any]:
+        async with self._opening:
+            if self._async_pool is None:
+                pool = AsyncConnectionPool(**self._settings(), open=False)
+                await pool.open()
+                self._async_pool = pool
+            return self._async_pool
+
+    async def _synchronous(self) -> ConnectionPool[Any]:
+        async with self._opening:
+            if self._sync_pool is None:
+                self._sync_pool = ConnectionPool(**self._settings(), open=True)
+            return self._sync_pool
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "conninfo": without_settings(self._url),
+            "kwargs": {"prepare_threshold": None},
+            "min_size": 0,
+            "max_size": MAX_CONNECTIONS,
+        }
+
+
+async def _shielded(work: Awaitable[None]) -> None:
+    """A cancelled step must not leak its connection (F34, F35)."""
+    await asyncio.shield(asyncio.ensure_future(work))
+
+
+async def _put_back(pool: AsyncConnectionPool[Any], connection: psycopg.AsyncConnection[Any]) -> None:
+    await pool.putconn(connection)  # rolls back what is still open
+
+
+def _put_back_sync(pool: ConnectionPool[Any], connection: psycopg.Connection[Any]) -> None:
+    pool.putconn(connection)
+
+
+def _parameters(session: SessionId, checkpoint: NewCheckpoint) -> list[Binary]:
+    return [
+        Binary(session.bytes),
+        Binary(checkpoint.execution_id.bytes),
+        Binary(checkpoint.key.encode()),
+        Binary(checkpoint.kind.encode()),
+        Binary(binary.int4(checkpoint.digest)),
+        Binary(checkpoint.value),
+    ]
+
+
+class _AsyncTransaction:
+    def __init__(self, connection: psycopg.AsyncConnection[Any], session: SessionId, schema: str) -> None:
+        self.connection, self._session, self._schema = connection, session, schema
+
+    async def commit(self, checkpoint: NewCheckpoint) -> None:
+        try:
+            cursor = psycopg.AsyncRawCursor(self.connection)
+            text = statement("record", self._schema).text
+            await cursor.execute(text, _parameters(self._session, checkpoint))
+            if not cursor.rowcount:
+                raise LeaseLost("this worker's session has ended")
+            await self.connection.commit()
+        except psycopg.OperationalError as error:
+            raise unavailable(error) from error
+
+
+class _SyncTransaction:
+    def __init__(self, connection: psycopg.Connection[Any], session: SessionId, schema: str) -> None:
+        self.connection, self._session, self._schema = connection, session, schema
+
+    async def commit(self, checkpoint: NewCheckpoint) -> None:
+        await asyncio.to_thread(self._commit, checkpoint)
+
+    def _commit(self, checkpoint: NewCheckpoint) -> None:
+        try:
+            cursor = psycopg.RawCursor(self.connection)
+            cursor.execute(statement("record", self._schema).text, _parameters(self._session, checkpoint))
+            if not cursor.rowcount:
+                raise LeaseLost("this worker's session has ended")
+            self.connection.commit()
+        except psycopg.OperationalError as error:
+            raise unavailable(error) from error

@@ -22,14 +22,15 @@ version_of() {
     "$1" -c 'import ssl, sys, venv; v = sys.version_info; v < (3, 11) or print("%d.%d" % v[:2])' 2> /dev/null || true
 }
 
-# Every place where python3.N may be: PATH, then where installers put it, for the case that PATH is bare.
-candidates() {
-    command -v "python$1" || true
-    for folder in /usr/local/bin /opt/homebrew/bin "/Library/Frameworks/Python.framework/Versions/$1/bin" \
-        "${PYENV_ROOT:-${HOME:-}/.pyenv}/versions/$1".*/bin; do
+# Every python3.N there is: all of PATH, then where installers put it, for the case that PATH is bare.
+candidates() (
+    folders="$PATH:/usr/local/bin:/opt/homebrew/bin:/Library/Frameworks/Python.framework/Versions/$1/bin"
+    folders="$folders:${PYENV_ROOT:-${HOME:-}/.pyenv}/versions/$1.*/bin"
+    IFS=:
+    for folder in $folders; do
         if [ -x "$folder/python$1" ]; then echo "$folder/python$1"; fi
     done
-}
+)
 
 find_python() {
     candidates "$1" | while IFS= read -r python; do
@@ -67,19 +68,25 @@ install_packages() {
         "$1/bin/python" -m pip install -qq --group dev --group examples --editable '.[embedded]'
 } >&2
 
-# What an environment was made from. The folder is part of it: an environment does not survive being moved.
-recipe() { "$1/bin/python" -VV && pwd && cat pyproject.toml tools/venv.sh; }
+# What an environment was made from, its folder included.
+recipe() { "$1/bin/python" -VV && pwd -P && cat pyproject.toml tools/venv.sh; }
 
 is_current() { [ -e "$1/made-from" ] && recipe "$1" 2> /dev/null | cmp -s - "$1/made-from"; }
 
-has_pip() { [ -n "$(version_of "$1/bin/python")" ] && "$1/bin/python" -m pip --version > /dev/null 2>&1; }
+# Not so when its Python is gone, when it has no pip, or when it was copied or moved here from another folder.
+is_sound() {
+    case $("$1/bin/pip" --version 2> /dev/null) in
+        *" from $(pwd -P)/$1/"*) [ -n "$(version_of "$1/bin/python")" ] ;;
+        *) false ;;
+    esac
+}
 
 # Bring environment $1 up to date; when there is none that works, make it from the Python that `$2 $3` prints.
 ensure() {
     if is_current "$1"; then return; fi
     say "Preparing $1; the first time takes a minute."
     rm -f "$1/made-from"
-    if ! has_pip "$1"; then
+    if ! is_sound "$1"; then
         found=$("$2" ${3:+"$3"})
         if [ -z "$found" ]; then die "Stepwell needs Python 3.11 or newer: install one and run make again."; fi
         create "$1" "$found"

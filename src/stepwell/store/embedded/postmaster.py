@@ -1,0 +1,105 @@
+"""What the server of a data folder says about itself, read from its postmaster.pid and checked against the system.
+
+The lines of that file: process id, data folder, start time, port, socket folder, listen address, shared memory key,
+status (https://www.postgresql.org/docs/current/storage-file-layout.html).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+PORT, SOCKET_FOLDER, ADDRESS, STATUS = 3, 4, 5, 7
+ANSWER_SECONDS = 1.0  # connecting on one machine takes microseconds
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """No server runs, and none left a trace."""
+
+
+@dataclass(frozen=True)
+class Stale:
+    """No server runs, but one that was killed left its file."""
+
+
+@dataclass(frozen=True)
+class Changing:
+    """A server is on its way up or down."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A server takes connections at `host`, a folder or an address."""
+
+    pid: int
+    host: str
+    port: int
+
+
+Server = Stopped | Stale | Changing | Ready
+
+
+def pid_file(data: Path) -> Path:
+    return data / "postmaster.pid"
+
+
+def look(data: Path) -> Server:
+    """The state of the server of `data` right now."""
+    try:
+        lines = [line.strip() for line in os.fsdecode(pid_file(data).read_bytes()).splitlines()]
+    except FileNotFoundError:
+        return Stopped()
+    if len(lines) > STATUS and _answers(server := _address(lines)):
+        return server if lines[STATUS] == "ready" else Changing()
+    return Changing() if lines and lines[0].isdecimal() and is_postmaster(int(lines[0]), data) else Stale()
+
+
+def _address(lines: list[str]) -> Ready:
+    return Ready(pid=int(lines[0]), host=lines[SOCKET_FOLDER] or lines[ADDRESS], port=int(lines[PORT]))
+
+
+def _answers(server: Ready) -> bool:
+    """Whether anybody listens there: a dead server's socket refuses, however many of its children still live."""
+    try:
+        _connect(server).close()
+    except (ConnectionRefusedError, FileNotFoundError):
+        return False
+    except (BlockingIOError, TimeoutError):
+        return True  # its queue is full
+    return True
+
+
+def _connect(server: Ready) -> socket.socket:
+    if sys.platform == "win32":
+        return socket.create_connection((server.host, server.port), timeout=ANSWER_SECONDS)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(ANSWER_SECONDS)
+        connection.connect(f"{server.host}/.s.PGSQL.{server.port}")
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def is_postmaster(pid: int, data: Path) -> bool:
+    """Whether process `pid` lives and works in `data`.
+
+    A process id alone proves nothing: after a reboot, and most of all in a container, it belongs to somebody else; and
+    a dead server stays a zombie with its id where nobody collects it (process 1 of a container).
+    """
+    if sys.platform == "win32":
+        return False  # PostgreSQL checks the process itself there
+    if Path("/proc/self/cwd").exists():
+        try:
+            return os.path.samefile(f"/proc/{pid}/cwd", data)
+        except OSError:
+            return False  # no such process, a zombie, or another user's
+    ask = ["ps", "-o", "stat=,comm=", "-p", str(pid)]
+    shown = subprocess.run(ask, capture_output=True, text=True, check=False)  # noqa: S603
+    return "postgres" in shown.stdout and not shown.stdout.lstrip().startswith("Z")

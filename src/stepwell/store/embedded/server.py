@@ -1,0 +1,108 @@
+"""Joining the server of a folder, and leaving it.
+
+Two locks in its home. Whoever creates, starts or stops holds `start.lock` alone. Every user process holds `users.lock`
+together with all others for as long as it lives; who gets it alone, on leaving, is the last one out. The kernel drops
+both when a process dies, so kill -9 of any of them leaves nothing to clean up.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import TimeoutExpired
+from types import TracebackType
+
+from stepwell.errors import EmbeddedUnavailable
+from stepwell.store.embedded.account import account_for
+from stepwell.store.embedded.cluster import Cluster
+from stepwell.store.embedded.home import START_LOCK, START_LOCK_SECONDS, home_of
+from stepwell.store.embedded.lock import FileLock
+
+
+def start_embedded(folder: Path) -> EmbeddedServer:
+    """Join the server of `folder`, which is created and started if need be. Raises EmbeddedUnavailable.
+
+    The server runs until the last process that joined has closed or exited. One that was killed with -9 does not count,
+    nor does the server stop for it: the next one to join takes it over.
+    """
+    folder = folder.absolute()
+    with _told_plainly(folder):
+        home = home_of(folder)
+        return EmbeddedServer(folder, Cluster(home, account_for(home)))
+
+
+class EmbeddedServer:
+    """A share in the running PostgreSQL of `folder`, with its database at `url`.
+
+    It belongs to the process that made it: in a forked child it is not held, and closing it does nothing.
+    """
+
+    def __init__(self, folder: Path, cluster: Cluster) -> None:
+        self.folder = folder
+        self._cluster = cluster
+        self._pid = os.getpid()
+        self._users = FileLock(cluster.home / "users.lock")
+        self._closed = False
+        self.url = self._join()
+        atexit.register(self.close)
+
+    def _join(self) -> str:
+        try:
+            with _start_lock(self._cluster.home):
+                self._users.lock(exclusive=False, seconds=START_LOCK_SECONDS)
+                return self._cluster.ensure_running()
+        except BaseException:
+            self._users.close()
+            raise
+
+    def ensure_running(self) -> str:
+        """Start the server again if it was killed. Returns `url`, which on Windows may have changed."""
+        with _told_plainly(self.folder), _start_lock(self._cluster.home):
+            self.url = self._cluster.ensure_running()
+        return self.url
+
+    def close(self) -> None:
+        """Leave; the last one out stops the server. Closing twice is allowed."""
+        atexit.unregister(self.close)
+        if self._closed or self._pid != os.getpid():
+            return
+        self._closed = True
+        try:
+            with _told_plainly(self.folder), _start_lock(self._cluster.home):
+                if self._users.try_lock(exclusive=True):
+                    self._cluster.stop()
+        finally:
+            self._users.close()
+
+    def __enter__(self) -> EmbeddedServer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+@contextmanager
+def _start_lock(home: Path) -> Iterator[None]:
+    with FileLock(home / START_LOCK) as lock:
+        if not lock.lock(exclusive=True, seconds=START_LOCK_SECONDS):
+            raise EmbeddedUnavailable(f"another process has been starting {home} for {START_LOCK_SECONDS} s")
+        yield
+
+
+@contextmanager
+def _told_plainly(folder: Path) -> Iterator[None]:
+    """Turn what the system refuses into EmbeddedUnavailable."""
+    try:
+        yield
+    except PermissionError as error:
+        raise EmbeddedUnavailable(
+            f"this user may not use {error.filename or folder}: run Stepwell as the user who created {folder},"
+            " choose another folder, or set STEPWELL_DATABASE_URL"
+        ) from error
+    except (OSError, TimeoutExpired) as error:
+        raise EmbeddedUnavailable(
+            f"no embedded PostgreSQL in {folder}: {error}; or set STEPWELL_DATABASE_URL"
+        ) from error

@@ -1,0 +1,1 @@
+"""One module per engine. Each runs in its own process, with its own environment's interpreter."""

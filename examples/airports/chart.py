@@ -61,8 +61,8 @@ def draw(places: Sequence[Place]) -> str:
         text(
             LEFT,
             92,
-            f"{len(places):,} airports in {len(countries)} countries and territories, coloured by the distance to the nearest city"
-            " of 100,000 people",
+            f"{len(places):,} airports in {len(countries)} countries and territories, coloured by the distance"
+            " to the nearest city of 100,000 people",
             kind="subtitle",
         ),
         graticule(),

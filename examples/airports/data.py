@@ -50,3 +50,8 @@ def load_airports() -> tuple[Airport, ...]:
         )
         for icao, entry in sorted(source.items())
     )
+
+
+def retrieve(page: int) -> list[Airport]:
+    """One page of the source, counted from 0."""
+    return list(load_airports()[page * PAGE_SIZE : (page + 1) * PAGE_SIZE])

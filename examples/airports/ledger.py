@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 import msgspec
+
 from data import Enrichment
 
 

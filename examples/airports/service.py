@@ -21,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 from aiohttp import web
+
 from data import Airport, Enrichment
 from geography import Geography, UnknownCountry
 from ledger import Entry, Kind, Ledger, Outcome, read_ledger

@@ -37,7 +37,7 @@ class Limits:
     rows_per_second_by_100: float
     rows_per_second_by_1000: float
     wal_bytes_per_row: float
-    read_ms: float
+    read_seconds: float
     bare_steps_per_second: float
     bare_step_us: float
 
@@ -61,7 +61,7 @@ def measure(postgres: Postgres) -> Limits:
         rows_per_second_by_100=by_100,
         rows_per_second_by_1000=by_1000,
         wal_bytes_per_row=wal_bytes / rows,
-        read_ms=read_seconds * 1e3,
+        read_seconds=read_seconds,
         bare_steps_per_second=1 / bare,
         bare_step_us=bare * 1e6,
     )

@@ -61,13 +61,13 @@ def throughput(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:
         return _run(on, postgres, executions=sizes.executions, steps=sizes.steps, workers=1, at_once=True)
 
 
-def throughput_one_by_one(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:
-    """The same, each start awaited before the next."""
+def one_by_one(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:
+    """The same as `throughput`, each start awaited before the next."""
     with stage(engine, postgres) as on:
         return _run(on, postgres, executions=sizes.executions, steps=sizes.steps, workers=1, at_once=False)
 
 
-def throughput_two_workers(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:
+def two_workers(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:
     """The same as `throughput`, with two worker processes."""
     with stage(engine, postgres) as on:
         return _run(on, postgres, executions=sizes.executions, steps=sizes.steps, workers=2, at_once=True)
@@ -205,8 +205,8 @@ def idle(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:
 WORKLOADS: dict[str, Callable[[EngineSpec, Postgres, Sizes], Figures]] = {
     "sequential": sequential,
     "throughput": throughput,
-    "throughput-one-by-one": throughput_one_by_one,
-    "throughput-two-workers": throughput_two_workers,
+    "one-by-one": one_by_one,
+    "two-workers": two_workers,
     "latency": latency,
     "sleepers": sleepers,
     "killed": killed,

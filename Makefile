@@ -42,10 +42,11 @@ demo: setup ## Enrich 28,000 airports while the worker is killed twice; count wh
 	@$(PYTHON) examples/airports/demo.py
 
 bench: setup ## Measure speed as ratios to the raw limits of this machine
-	@$(PYTHON) -m bench
+	@$(PYTHON) -m bench --engine stepwell
 
-bench-peers: setup ## The same workloads on other engines, each in an environment of its own
-	@$(PYTHON) -m bench --peers
+bench-peers: setup ## The same beside other engines, each installed in an environment of its own
+	@$(PYTHON) bench/setup.py
+	@$(PYTHON) -m bench
 
 check: demo test ## What CI runs
 

@@ -144,7 +144,7 @@ class Checkpoint(NamedTuple):
     value: bytes
 
 
-class Retry(NamedTuple):
+class Tried(NamedTuple):
     """How often a step has failed so far, and when it may be tried again."""
 
     attempts: int
@@ -152,7 +152,7 @@ class Retry(NamedTuple):
 
 
 NO_HISTORY: Mapping[str, Checkpoint] = {}
-NO_RETRIES: Mapping[str, Retry] = {}
+NO_RETRIES: Mapping[str, Tried] = {}
 
 
 class Claimed(NamedTuple):
@@ -166,16 +166,21 @@ class Claimed(NamedTuple):
     created_at: datetime
     started_at: datetime
     checkpoints: Mapping[str, Checkpoint] = NO_HISTORY
-    retries: Mapping[str, Retry] = NO_RETRIES
+    retries: Mapping[str, Tried] = NO_RETRIES
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The answer to a claim: executions, the store's time, and when the next falls due (if none is left now)."""
+    """The answer to a claim.
+
+    `next_due_at` is when the next execution falls due; None when there may be more due now. `reached` is the latest due
+    time among those taken.
+    """
 
     now: datetime
     executions: Sequence[Claimed] = ()
     next_due_at: datetime | None = None
+    reached: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

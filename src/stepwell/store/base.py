@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from stepwell.core.model import (
@@ -39,8 +39,11 @@ from stepwell.core.status import Status
 class Pulse(Protocol):
     """The heartbeat of one session; synchronous, because it lives in a thread that user code cannot starve."""
 
-    def beat(self) -> bool:
-        """Extend the lease. False: the session has ended, drop everything. Raises DatabaseUnavailable."""
+    def beat(self) -> frozenset[ExecutionId] | None:
+        """Extend the lease and hear which owned executions somebody asked to cancel.
+
+        None: the session has ended, drop everything. Raises DatabaseUnavailable.
+        """
 
     def reap(self) -> Reaped:
         """End expired sessions and free what they owned; too many crashes in a row fail an execution."""
@@ -67,6 +70,9 @@ class Sessions(Protocol):
 
 class Store(Sessions, Protocol):
     """The operations that must be atomic: one statement each in PostgreSQL."""
+
+    def now(self) -> datetime:
+        """The store's clock as far as this process knows it: never ahead of it, and never before an answer's `now`."""
 
     async def create(self, new: Sequence[NewExecution]) -> Sequence[Created]:
         """Accept executions, in the order given. One with a key that is taken yields the earlier execution."""
@@ -115,6 +121,9 @@ class Reader(Protocol):
 
     def items(self, execution_id: ExecutionId, key: str) -> AsyncIterator[tuple[int, Checkpoint]]:
         """The stored items of a map as (index, checkpoint), read in pages."""
+
+    async def progress(self, execution_id: ExecutionId) -> dict[str, int]:
+        """How many items of each of its maps are stored, by the map's key."""
 
     async def ended(self, ids: Sequence[ExecutionId], *, mark: bool) -> Sequence[Execution]:
         """Those of the executions that have ended. `mark` also asks to be woken when the others do."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from stepwell.core.model import (
     Batch,
@@ -48,6 +49,7 @@ class PostgresStore:
         self.url, self.schema = url, checked_schema(schema)
         self.is_prompt = False
         self._route: Route | None = None
+        self._clock = (datetime.fromtimestamp(0, UTC), time.monotonic())
         self._main, self._flushes = Line(self.route, self._listen), Line(self.route)
         self._listeners: dict[object, Callable[[str], None]] = {}
         self._transactions = Transactions(self.schema, self.url)
@@ -55,7 +57,7 @@ class PostgresStore:
     async def open(self) -> None:
         route = await self.route()
         await asyncio.to_thread(check_version, route.conninfo, self.schema)
-        await self._main.wire()
+        self._observe((await self._run("now"))[0][0])
 
     async def close(self) -> None:
         await self._transactions.close()
@@ -113,6 +115,14 @@ class PostgresStore:
         assert self._route is not None, "a session is open, so the store is"
         return PostgresPulse(self._route, session, schema=self.schema, lease_for=lease_for, max_crashes=max_crashes)
 
+    def now(self) -> datetime:
+        known, at = self._clock
+        return known + timedelta(seconds=time.monotonic() - at)
+
+    def _observe(self, now: datetime) -> None:
+        """Set our idea of the store's clock: stamped before the answer reached us, so it is never ahead."""
+        self._clock = (now, time.monotonic())
+
     # --- the operations -------------------------------------------------------------------------------------------
 
     async def create(self, new: Sequence[NewExecution]) -> Sequence[Created]:
@@ -144,6 +154,7 @@ class PostgresStore:
         )
         if not found[0][1]:
             raise LeaseLost("this worker's session has ended")
+        self._observe(found[0][0])
         return rows.claim_of(found)
 
     async def flush(self, session: SessionId, batch: Batch) -> Flushed:
@@ -210,6 +221,9 @@ class PostgresStore:
             if len(page) < ITEMS_PAGE:
                 return
             after = page[-1][0]
+
+    async def progress(self, execution_id: ExecutionId) -> dict[str, int]:
+        return dict(await self._run("progress", execution_id.bytes))
 
     async def ended(self, ids: Sequence[ExecutionId], *, mark: bool) -> Sequence[Execution]:
         found = await self._run("watch" if mark else "ended", binary.uuids(ids))

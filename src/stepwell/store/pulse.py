@@ -23,8 +23,9 @@ class PostgresPulse:
         self._lease_seconds, self._max_crashes = lease_for.total_seconds(), max_crashes
         self._connection: psycopg.Connection[Any] | None = None
 
-    def beat(self) -> bool:
-        return bool(self._run("beat", self._session.bytes, binary.float8(self._lease_seconds)))
+    def beat(self) -> frozenset[ExecutionId] | None:
+        found = self._run("beat", self._session.bytes, binary.float8(self._lease_seconds))
+        return frozenset(found[0][0]) if found else None
 
     def reap(self) -> Reaped:
         sessions, freed, failed, _ = self._run("reap", binary.int4(self._max_crashes))[0]

@@ -18,9 +18,9 @@ from stepwell.core.model import (
     Execution,
     Failed,
     NewExecution,
-    Retry,
     StepRecord,
     Suspended,
+    Tried,
 )
 from stepwell.core.status import Status
 from stepwell.store import binary
@@ -84,15 +84,15 @@ def _ending(ending: Ending) -> _End:
 
 def claim_of(rows: Sequence[Row]) -> Claim:
     """The answer of `claim.sql`; its first row is always there."""
-    now, _, next_due_at = rows[0][:3]
-    return Claim(now, [_claimed(row) for row in rows if row[3] is not None], next_due_at)
+    now, _, next_due_at, reached = rows[0][:4]
+    return Claim(now, [_claimed(row) for row in rows if row[4] is not None], next_due_at, reached)
 
 
 def _claimed(row: Row) -> Claimed:
-    keys, kinds, digests, failures, contents, retry_keys, attempts, retry_at = row[10:]
+    keys, kinds, digests, failures, contents, retry_keys, attempts, retry_at = row[11:]
     history = dict(zip(keys, map(Checkpoint, kinds, digests, failures, contents), strict=True)) if keys else NO_HISTORY
-    retries = dict(zip(retry_keys, map(Retry, attempts, retry_at), strict=True)) if retry_keys else NO_RETRIES
-    identity, workflow, given, passes, crashes, created_at, started_at = row[3:10]
+    retries = dict(zip(retry_keys, map(Tried, attempts, retry_at), strict=True)) if retry_keys else NO_RETRIES
+    identity, workflow, given, passes, crashes, created_at, started_at = row[4:11]
     return Claimed(identity, workflow, given, passes, crashes, created_at, started_at, history, retries)
 
 

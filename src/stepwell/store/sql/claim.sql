@@ -4,9 +4,9 @@
 with me as materialized (
     select id from stepwell.worker where id = $1::uuid and expires_at > now() for key share
 ), c as materialized (
-    select d.id
+    select d.id, d.due_at
     from unnest($2::text[]) as q(name) cross join lateral (
-        select e.id from stepwell.execution e
+        select e.id, e.due_at from stepwell.execution e
         where e.queue = q.name and e.due_at >= $5::timestamptz and e.due_at <= now() and e.crashes < 2
           and e.workflow = any($3::text[])
         order by e.due_at limit $4::int for update skip locked) d
@@ -23,9 +23,9 @@ with me as materialized (
     where x.id = d.id
     returning x.id, x.workflow, x.input, x.passes, x.crashes, x.created_at, x.started_at
 )
-select a.now, a.is_alive, a.next_due_at, u.*, h.*, r.*
+select a.now, a.is_alive, a.next_due_at, a.reached, u.*, h.*, r.*
 from (
-    select now() as now, exists (select from me) as is_alive,
+    select now() as now, exists (select from me) as is_alive, (select max(due_at) from c) as reached,
            case when (select count(*) from u) < $4::int then (
                select min(n.due_at) from unnest($2::text[]) as q(name) cross join lateral (
                    select e.due_at from stepwell.execution e

@@ -1,0 +1,67 @@
+"""Errors as they are stored: plain text, so that reading one never runs anybody's code."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MAX_MESSAGE = 8_000
+MAX_TRACEBACK = 32_000  # characters, the end is kept: that is where it was raised
+MAX_CAUSES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What an error was: its type's name, message, traceback and the causes behind it, outermost first."""
+
+    type: str
+    message: str
+    traceback: str = ""
+    causes: tuple[str, ...] = ()
+    attempts: int = 1
+
+
+def failure_of(error: BaseException, *, attempts: int = 1) -> Failure:
+    """The stored form of an error. Never raises, whatever the error's own methods do."""
+    return Failure(
+        type=type_name(error),
+        message=_message(error),
+        traceback=_traceback(error),
+        causes=tuple(f"{type_name(cause)}: {_message(cause)}" for cause in _causes(error)),
+        attempts=attempts,
+    )
+
+
+def type_name(error: BaseException) -> str:
+    """`ValueError`, `httpx.ReadTimeout`: builtins without their module."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return _storable(str(error))[:MAX_MESSAGE]
+    except Exception:  # noqa: BLE001 - a user's __str__ runs here
+        return "(its message cannot be shown)"
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        return _storable("".join(traceback.format_exception(error)))[-MAX_TRACEBACK:]
+    except Exception:  # noqa: BLE001 - a user's __str__ and __repr__ run here
+        return ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen = {id(error)}
+    cause = error.__cause__ or error.__context__
+    while cause is not None and id(cause) not in seen and len(seen) <= MAX_CAUSES:
+        yield cause
+        seen.add(id(cause))
+        cause = cause.__cause__ or cause.__context__
+
+
+def _storable(text: str) -> str:
+    """Lone surrogates cannot be encoded; they are shown by their numbers."""
+    return text.encode("utf-8", "backslashreplace").decode()

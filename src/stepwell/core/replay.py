@@ -1,0 +1,118 @@
+"""History + the next durable call → what it is answered. No clock, no waiting."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from stepwell.core.model import Checkpoint, Kind, Tried
+from stepwell.errors import Diverged, InvalidOption
+
+MAX_NAME_LENGTH = 200
+MAX_KEY_BYTES = 1_000  # an index entry of PostgreSQL holds 2,704 bytes
+
+_UNUSABLE = re.compile(r"[#/\x00-\x1f\x7f\ud800-\udfff]")
+
+
+class Scope:
+    """Gives each durable call of one branch its key.
+
+    A name used again gets an ordinal: fetch, fetch#2. The first call of a new task counts in its parent's scope: tasks
+    begin in the order of their creation. What that task calls later goes under that key (fetch#2/store): parallel
+    branches go on in any order.
+    """
+
+    __slots__ = ("_counts", "_prefix")
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
+        self._counts: dict[str, int] = {}
+
+    def key(self, name: str) -> str:
+        """The key of the next call of this name."""
+        count = self._counts.get(name, 0) + 1
+        self._counts[name] = count
+        return self.key_of(name, count)
+
+    def key_of(self, name: str, ordinal: int) -> str:
+        """The key of the call with this ordinal."""
+        return f"{self._prefix}{name}" if ordinal == 1 else f"{self._prefix}{name}#{ordinal}"
+
+    def renamed(self, key: str, name: str, earlier: str) -> str:
+        """The key that a call would have had under an earlier name."""
+        return self._prefix + earlier + key[len(self._prefix) + len(name) :]
+
+
+def checked_name(name: object) -> str:
+    """The name, if it can be one. Raises InvalidOption."""
+    if not isinstance(name, str) or not name or len(name) > MAX_NAME_LENGTH or _UNUSABLE.search(name):
+        raise InvalidOption(
+            f"{name!r:.300} cannot name a step: use 1 to {MAX_NAME_LENGTH} characters,"
+            " none of them '#', '/' or a control character"
+        )
+    return name
+
+
+def checked_key(key: str) -> str:
+    """The key, if the database can index it. Raises InvalidOption."""
+    if len(key.encode()) > MAX_KEY_BYTES:
+        raise InvalidOption(f"step '{key:.80}...' is nested too deeply in parallel branches; use shorter names")
+    return key
+
+
+class Replay:
+    """What one execution's history answers to each durable call of a pass."""
+
+    __slots__ = ("checkpoints", "retries")
+
+    def __init__(self, checkpoints: Mapping[str, Checkpoint], retries: Mapping[str, Tried]) -> None:
+        self.checkpoints, self.retries = checkpoints, retries
+
+    def stored(self, key: str, kind: Kind) -> Checkpoint | None:
+        """The stored outcome under this key. Raises Diverged when something else made it."""
+        found = self.checkpoints.get(key)
+        if found is not None and found.kind != kind:
+            raise Diverged(step=key, expected=f"a {found.kind}", met=f"a {kind}")
+        return found
+
+    def knows(self, key: str) -> bool:
+        """Whether anything is stored under this key."""
+        return key in self.checkpoints or key in self.retries
+
+    def attempt(self, key: str) -> int:
+        """The number of the next attempt, counted from 1."""
+        tried = self.retries.get(key)
+        return tried.attempts + 1 if tried else 1
+
+    def retry_at(self, key: str) -> datetime | None:
+        """Not to be tried before; None if it has not failed yet."""
+        tried = self.retries.get(key)
+        return tried.retry_at if tried else None
+
+
+def check_arguments(key: str, stored: int, met: int) -> None:
+    """Raise Diverged when a completed call was made with other arguments than this one."""
+    if stored != met:
+        raise Diverged(step=key, expected="called with other arguments", met="with these")
+
+
+def idempotency_key(execution_id: UUID, key: str) -> str:
+    """The same for every attempt of a step, different for every other step: 32 hexadecimal digits."""
+    return _hash(execution_id, key, "idempotency").hexdigest()
+
+
+def derived_uuid(execution_id: UUID, key: str) -> UUID:
+    """A version 4 UUID that depends on the execution and the key alone."""
+    return UUID(bytes=_hash(execution_id, key, "uuid").digest(), version=4)
+
+
+def derived_random(execution_id: UUID, key: str) -> float:
+    """A float in [0, 1) that depends on the execution and the key alone."""
+    return (int.from_bytes(_hash(execution_id, key, "random").digest()[:7], "big") >> 3) / (1 << 53)
+
+
+def _hash(execution_id: UUID, key: str, purpose: str) -> hashlib.blake2b:
+    return hashlib.blake2b(execution_id.bytes + key.encode(), digest_size=16, person=purpose.encode())

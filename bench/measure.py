@@ -59,23 +59,26 @@ class MemoryTrace:
         self._pid = pid
         self._samples: list[tuple[float, float]] = []
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._sample, name="memory-trace", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="memory-trace", daemon=True)
 
     def __enter__(self) -> Self:
+        self._sample()
         self._thread.start()
         return self
 
     def __exit__(self, *failure: object) -> None:
         self._over.set()
         self._thread.join()
+        self._sample()
 
     def growth_until(self, moment: float) -> float:
         """Megabytes gained from the first sample to the last one before the moment (seconds of the epoch)."""
         before = [megabytes for at, megabytes in self._samples if at <= moment]
         return before[-1] - before[0] if before else 0.0
 
+    def _watch(self) -> None:
+        while not self._over.wait(0.1):
+            self._sample()
+
     def _sample(self) -> None:
-        while True:
-            self._samples.append((time.time(), resident_megabytes(self._pid)))
-            if self._over.wait(0.1):
-                return
+        self._samples.append((time.time(), resident_megabytes(self._pid)))

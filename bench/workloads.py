@@ -141,6 +141,11 @@ def killed(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:
         on.start_worker()
         finished = on.submitter.ask("finish")["finished"]
         ran = [note for note in on.notes() if note.kind == "step"]
+    return after_kill(ran, killed_at=killed_at, finished=finished, total=total)
+
+
+def after_kill(ran: list[Note], *, killed_at: float, finished: float, total: int) -> Figures:
+    """What a kill cost, read from the steps that ran before and after it."""
     before = [note for note in ran if note.at <= killed_at]
     after = [note for note in ran if note.at > killed_at]
     rate = len(before) / (killed_at - before[0].at)

@@ -102,7 +102,7 @@ class Cluster:
 
     def _url(self, server: Ready) -> str:
         if sys.platform == "win32":
-            password = self.password.read_text(encoding="ascii")
+            password = self.password.read_text(encoding="utf-8")
             return f"postgresql://{USER}:{password}@{server.host}:{server.port}/{DATABASE}"
         return f"postgresql://{USER}@/{DATABASE}?host={quote(os.fsencode(server.host))}&port={server.port}"
 
@@ -127,7 +127,7 @@ class Cluster:
     def _binaries(self) -> Binaries:
         """Executables that can run the data there is, where the server's user can run them."""
         try:
-            major = int((self.data / "PG_VERSION").read_text(encoding="ascii").split(".")[0])
+            major = int((self.data / "PG_VERSION").read_text(encoding="utf-8").split(".")[0])
         except FileNotFoundError:
             return executable_by(self.account, find_binaries())
         return executable_by(self.account, find_binaries(major=major))
@@ -153,7 +153,7 @@ class Cluster:
         if binaries.major >= 17:
             options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]  # sorts as C, knows all letters' cases
         if sys.platform == "win32":
-            self.password.write_text(secrets.token_urlsafe(24), encoding="ascii")
+            self.password.write_text(secrets.token_urlsafe(24), encoding="utf-8")
             return [*options, "--auth=scram-sha-256", f"--pwfile={self.password}"]
         return [*options, "--auth-local=trust", "--auth-host=reject"]
 

@@ -1,0 +1,574 @@
+"""The embedded PostgreSQL: real servers in temporary folders, real processes killed with -9."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+
+import psycopg
+import pytest
+
+from stepwell.errors import EmbeddedUnavailable
+from stepwell.store.embedded import Binaries, EmbeddedServer, binaries, cluster, find_binaries, home, start_embedded
+from stepwell.store.embedded.account import account_for, is_root
+from stepwell.store.embedded.postmaster import is_postmaster, pid_file
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 and Unix sockets")
+root_only = pytest.mark.skipif(not is_root(), reason="only root can be another user")
+linux_only = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads /proc")
+
+SECONDS = 30  # to wait for what takes one
+
+USER = """
+import sys
+from pathlib import Path
+from stepwell.store.embedded import start_embedded
+server = start_embedded(Path(sys.argv[1]))
+print(server.url, flush=True)
+"""
+WAITING_USER = USER + "sys.stdin.read()\n"
+
+
+@contextmanager
+def temporary_place() -> Iterator[Path]:
+    """A folder that any user can pass through. A server left below it is killed."""
+    path = Path(tempfile.mkdtemp(prefix="stepwell-test-"))
+    path.chmod(0o711)
+    try:
+        yield path
+    finally:
+        for file in path.rglob("postmaster.pid"):
+            pid = int("0" + file.read_text().partition("\n")[0])
+            if is_postmaster(pid, file.parent):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with temporary_place() as path:
+        yield path
+
+
+@pytest.fixture
+def new_folder(place: Path) -> Path:
+    return place / ".stepwell"
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[EmbeddedServer]:
+    """One server for the tests that only look at it."""
+    with temporary_place() as path, start_embedded(path / ".stepwell") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def created() -> Iterator[Path]:
+    """A folder with an empty database, to copy: that takes a tenth of creating one."""
+    with temporary_place() as path:
+        start_embedded(path / ".stepwell").close()
+        yield path / ".stepwell"
+
+
+@pytest.fixture
+def folder(created: Path, new_folder: Path) -> Path:
+    return copied(created, new_folder)
+
+
+def copied(created: Path, folder: Path) -> Path:
+    folder.parent.mkdir(exist_ok=True)
+    subprocess.run(["cp", "-a", created, folder], check=True)
+    (folder / "server.log").unlink()
+    return folder
+
+
+class User:
+    """A process of its own that uses the server of `folder`."""
+
+    def __init__(self, folder: Path, script: str = WAITING_USER, **how: object) -> None:
+        command = [sys.executable, "-c", script, str(folder)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **how)
+
+    def __enter__(self) -> User:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait(SECONDS)
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
+
+    def says(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def ends(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        assert self.process.wait(SECONDS) == 0
+
+
+def server_pid(folder: Path) -> int:
+    return int(pid_file(folder / "data").read_text().split()[0])
+
+
+def wait_for_exit(pid: int) -> None:
+    """Wait until process `pid`, which need not be a child, has ended."""
+    try:
+        if sys.platform == "linux":
+            gone = bool(select.select([os.pidfd_open(pid)], [], [], SECONDS)[0])
+        else:
+            event = select.kevent(pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD, select.KQ_NOTE_EXIT)
+            gone = bool(select.kqueue().control([event], 1, SECONDS))
+    except ProcessLookupError:
+        return
+    assert gone, f"process {pid} still runs"
+
+
+def query(url: str, statement: str) -> object:
+    with psycopg.connect(url) as connection:
+        cursor = connection.execute(statement.encode())
+        row = cursor.fetchone() if cursor.description else None
+        return row[0] if row else None
+
+
+# Sharing
+
+
+def test_eight_processes_at_once_on_an_empty_folder_share_one_server(new_folder: Path) -> None:
+    with ExitStack() as stack:
+        users = [stack.enter_context(User(new_folder)) for _ in range(8)]
+
+        urls = {user.says() for user in users}
+
+        assert len(urls) == 1
+        assert query(urls.pop(), "SELECT current_database()") == "stepwell"
+        assert (new_folder / "server.log").read_text().count("starting PostgreSQL") == 1
+        assert [path.name for path in new_folder.glob("data*")] == ["data"]
+
+
+def test_last_one_out_stops_the_server(folder: Path) -> None:
+    first, last = start_embedded(folder), start_embedded(folder)
+    pid = server_pid(folder)
+
+    first.close()
+    first.close()
+    assert query(last.url, "SELECT 1") == 1
+
+    last.close()
+    wait_for_exit(pid)
+    assert not pid_file(folder / "data").exists()
+
+
+def test_process_that_exits_without_closing_is_out(folder: Path) -> None:
+    with User(folder, script=USER) as user:
+        user.says()
+        user.ends()
+
+    assert not pid_file(folder / "data").exists()
+
+
+def test_killed_user_neither_stops_the_server_nor_keeps_it(folder: Path) -> None:
+    with User(folder) as killed, start_embedded(folder) as server:
+        killed.says()
+        pid = server_pid(folder)
+
+        killed.process.kill()
+        killed.process.wait(SECONDS)
+        assert query(server.url, "SELECT 1") == 1
+
+    wait_for_exit(pid)
+
+
+def test_server_whose_users_were_all_killed_is_taken_over_by_the_next(folder: Path) -> None:
+    with User(folder) as killed:
+        killed.says()
+        pid = server_pid(folder)
+        killed.process.kill()
+        killed.process.wait(SECONDS)
+
+    with start_embedded(folder) as server:
+        assert query(server.url, "SELECT 1") == 1
+        assert server_pid(folder) == pid
+
+    wait_for_exit(pid)
+
+
+FORKING_USER = (
+    USER
+    + """
+import os
+ask, answer = os.pipe(), os.pipe()
+if os.fork() == 0:
+    os.close(ask[1])
+    server.close()
+    os.write(answer[1], b".")
+    os.read(ask[0], 1)  # lives on until its parent has ended
+    os._exit(0)
+os.read(answer[0], 1)
+print("child has closed", flush=True)
+sys.stdin.readline()
+server.close()
+print("parent has closed", flush=True)
+sys.stdin.read()
+"""
+)
+
+
+def test_forked_child_neither_owns_nor_keeps_the_server(folder: Path) -> None:
+    with User(folder, script=FORKING_USER) as parent:
+        url = parent.says()
+        pid = server_pid(folder)
+        assert parent.says() == "child has closed"
+        assert query(url, "SELECT 1") == 1
+
+        assert parent.process.stdin is not None
+        print(file=parent.process.stdin, flush=True)
+
+        assert parent.says() == "parent has closed"
+        wait_for_exit(pid)
+
+
+# Recovery
+
+
+def test_killed_server_comes_back_with_what_was_committed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its children need a moment to notice; here one takes its time, until the first new start has failed."""
+    with start_embedded(folder) as server, psycopg.connect(server.url) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS value")
+        connection.commit()
+        child, dead = connection.info.backend_pid, server_pid(folder)
+        os.kill(child, signal.SIGSTOP)
+        os.kill(dead, signal.SIGKILL)
+        wait_for_exit(dead)
+        wake = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: os.kill(child, signal.SIGCONT))
+        monkeypatch.setattr(cluster, "time", wake)
+
+        url = server.ensure_running()
+
+        assert url == server.url
+        assert query(url, "SELECT value FROM kept") == 42
+        assert "is still in use" in (folder / "server.log").read_text()
+
+
+UNCOLLECTING_USER = """
+import ctypes, os, signal, sys
+from pathlib import Path
+from stepwell.store.embedded import start_embedded
+PR_SET_CHILD_SUBREAPER = 36
+ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # as process 1 of a container: the dead server stays a zombie
+folder = Path(sys.argv[1])
+server = start_embedded(folder)
+pid = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+os.kill(pid, signal.SIGKILL)
+os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+print(server.ensure_running() == server.url, flush=True)
+"""
+
+
+@linux_only
+def test_zombie_of_a_killed_server_does_not_block_the_next(folder: Path) -> None:
+    with User(folder, script=UNCOLLECTING_USER) as user:
+        assert user.says() == "True"
+        user.ends()
+
+
+def test_stale_postmaster_pid_of_a_living_stranger_does_not_block(folder: Path) -> None:
+    with start_embedded(folder):
+        lines = pid_file(folder / "data").read_text().splitlines()
+    account = account_for(folder)
+    asleep: dict[str, object] = {"user": account.uid, "group": account.gid}  # else PostgreSQL would look no further
+    with subprocess.Popen(["sleep", "60"], **asleep) as stranger:  # type: ignore[call-overload]
+        pid_file(folder / "data").write_text("\n".join([str(stranger.pid), *lines[1:], ""]))
+        account.give(pid_file(folder / "data"))
+
+        with start_embedded(folder) as server:
+            assert query(server.url, "SELECT 1") == 1
+
+        stranger.kill()
+
+
+@pytest.mark.parametrize("content", ["", "1\n", "not a number\n"])
+def test_torn_postmaster_pid_does_not_block(folder: Path, content: str) -> None:
+    pid_file(folder / "data").write_text(content)
+
+    with start_embedded(folder) as server:
+        assert query(server.url, "SELECT 1") == 1
+
+
+def test_interrupted_creation_does_not_block(new_folder: Path) -> None:
+    torn = new_folder / "data.new-torn"
+    (torn / "base").mkdir(parents=True)
+    (torn / "PG_VERSION").write_text("18\n")
+    new_folder.chmod(0o711)
+
+    with start_embedded(new_folder) as server:
+        assert query(server.url, "SELECT 1") == 1
+
+    assert not torn.exists()
+
+
+def test_server_that_cannot_start_says_why(folder: Path) -> None:
+    (folder / "data" / "postgresql.auto.conf").write_text("shared_buffers = 'plenty'\n")
+
+    with pytest.raises(EmbeddedUnavailable, match=r"does not start .*contains errors.*server\.log"):
+        start_embedded(folder)
+
+
+# Safety and settings
+
+
+@linux_only
+def test_no_tcp_port_is_open(running: EmbeddedServer) -> None:
+    files = [os.readlink(file) for file in Path(f"/proc/{server_pid(running.folder)}/fd").iterdir()]
+    tables = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
+    listening = {f"socket:[{line.split()[9]}]" for table in tables if table.exists() for line in table.open()}
+
+    assert [file for file in files if file.startswith("socket:")]
+    assert not listening.intersection(files)
+    assert query(running.url, "SHOW listen_addresses") == ""
+
+
+def test_socket_is_closed_to_other_users(running: EmbeddedServer) -> None:
+    socket = running.folder / "socket"
+
+    assert stat.S_IMODE(socket.stat().st_mode) == 0o700
+    assert stat.S_IMODE((socket / ".s.PGSQL.5432").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("setting", ["fsync", "synchronous_commit", "full_page_writes", "autovacuum"])
+def test_durability_and_autovacuum_are_on(running: EmbeddedServer, setting: str) -> None:
+    assert query(running.url, f"SHOW {setting}") == "on"
+
+
+@pytest.mark.parametrize(("setting", "value"), cluster.SETTINGS.items())
+def test_setting_is_in_force(running: EmbeddedServer, setting: str, value: str) -> None:
+    shown = {"pglz": "on"}.get(found := str(query(running.url, f"SHOW {setting}")), found)  # what wal_compression says
+
+    assert shown == value
+
+
+def test_folder_stays_out_of_commits(running: EmbeddedServer) -> None:
+    assert (running.folder / ".gitignore").read_text() == "*\n"
+
+
+def test_log_is_rotated_at_start(folder: Path) -> None:
+    (folder / "server.log").write_text("x" * (cluster.MAX_LOG_BYTES + 1))
+
+    start_embedded(folder).close()
+
+    assert (folder / "server.log").stat().st_size < cluster.MAX_LOG_BYTES
+    assert (folder / "server.log.1").stat().st_size > cluster.MAX_LOG_BYTES
+
+
+# Paths
+
+
+@pytest.mark.parametrize("name", ["x" * 120, "one,two", 'in "quotes"'], ids=["long", "comma", "quotes"])
+def test_path_that_no_socket_can_have_gets_one_in_the_temporary_folder(created: Path, place: Path, name: str) -> None:
+    with start_embedded(copied(created, place / name / ".stepwell")) as server:
+        elsewhere = (server.folder / "socket").readlink()
+
+        assert query(server.url, "SELECT 1") == 1
+        assert elsewhere.parent == Path(tempfile.gettempdir())
+        assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o700
+
+    assert not elsewhere.exists()
+
+
+def test_path_is_never_read_by_a_shell(place: Path) -> None:
+    with start_embedded(place / "it's $HOME `id` & more" / ".stepwell") as server:
+        assert query(server.url, "SELECT 1") == 1
+
+
+def test_relative_folder_is_meant_from_where_it_was_given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    with start_embedded(Path(folder.name)) as server:
+        monkeypatch.chdir("/")
+
+        assert server.folder == folder
+
+    assert not pid_file(folder / "data").exists()
+
+
+# Executables
+
+
+@pytest.fixture
+def no_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binaries, "WHEEL", "stepwell-without-this-wheel")
+
+
+@pytest.fixture
+def no_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binaries, "SYSTEM_FOLDERS", ())
+    monkeypatch.setenv("PATH", "")
+
+
+def test_without_executables_one_sentence_names_two_ways_out(new_folder: Path, no_wheel: None, no_system: None) -> None:
+    with pytest.raises(EmbeddedUnavailable) as raised:
+        start_embedded(new_folder)
+
+    message = str(raised.value)
+    assert "pip install 'stepwell[embedded]'" in message
+    assert "STEPWELL_DATABASE_URL" in message
+    assert "\n" not in message
+    assert ". " not in message
+
+
+def test_too_old_executables_are_named(place: Path, no_wheel: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = fake_binaries(place, version="9.6.24")
+    monkeypatch.setattr(binaries, "SYSTEM_FOLDERS", (str(old),))
+    monkeypatch.setenv("PATH", "")
+
+    with pytest.raises(EmbeddedUnavailable, match=r"PostgreSQL 14 or newer.* 9\.6\.24 in .*STEPWELL_DATABASE_URL"):
+        find_binaries()
+
+
+def test_newest_of_several_system_versions_is_taken(
+    place: Path, no_wheel: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_binaries(place / "9", version="9.6.24")
+    newest = fake_binaries(place / "17", version="17.2")
+    fake_binaries(place / "16", version="16.1")
+    monkeypatch.setattr(binaries, "SYSTEM_FOLDERS", (f"{place}/*/bin",))
+    monkeypatch.setenv("PATH", "")
+
+    assert find_binaries() == Binaries(newest, "17.2")
+    assert find_binaries(major=16).version == "16.1"
+
+
+def test_data_of_another_major_version_is_refused_with_what_is_there(folder: Path) -> None:
+    (folder / "data" / "PG_VERSION").write_text("11\n")
+
+    with pytest.raises(EmbeddedUnavailable, match=r"created by PostgreSQL 11 .*machine has \d+.*move the folder away"):
+        start_embedded(folder)
+
+
+@pytest.mark.skipif(not shutil.which("pg_ctl"), reason="no PostgreSQL of the system")
+def test_system_postgresql_serves_without_the_wheel_and_keeps_its_data_when_the_wheel_comes(
+    new_folder: Path, no_wheel: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with start_embedded(new_folder) as server:
+        created_by = query(server.url, "SHOW server_version")
+
+    monkeypatch.undo()
+
+    with start_embedded(new_folder) as server:
+        assert query(server.url, "SHOW server_version") == created_by
+
+
+def fake_binaries(place: Path, *, version: str) -> Path:
+    folder = place.resolve() / "bin"
+    folder.mkdir(parents=True)
+    for name in binaries.NEEDED:
+        (folder / name).write_text(f"#!/bin/sh\necho '{name} (PostgreSQL) {version} (Debian)'\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+# Root, and other users
+
+
+@pytest.fixture
+def closed(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that only root can enter, and a ROOT_FOLDER for this test alone."""
+    monkeypatch.setattr(home, "ROOT_FOLDER", place / "var")
+    closed = place / "closed"
+    closed.mkdir(mode=0o700)
+    return closed
+
+
+@root_only
+def test_data_of_a_folder_closed_to_the_servers_user_is_kept_elsewhere(closed: Path) -> None:
+    folder = closed / ".stepwell"
+    with start_embedded(folder) as server:
+        query(server.url, "CREATE TABLE kept AS SELECT 42 AS value")
+    kept_in = (folder / home.HOME_LINK).readlink()
+
+    moved = folder.rename(closed / "moved")
+
+    with start_embedded(moved) as server:
+        assert query(server.url, "SELECT value FROM kept") == 42
+    assert kept_in.parent == home.ROOT_FOLDER / "projects"
+
+
+@root_only
+def test_data_kept_elsewhere_and_lost_is_never_replaced_in_silence(closed: Path) -> None:
+    start_embedded(closed / ".stepwell").close()
+    shutil.rmtree(home.ROOT_FOLDER / "projects")
+
+    with pytest.raises(EmbeddedUnavailable, match=r"was kept in .*, which is gone: restore it, or remove"):
+        start_embedded(closed / ".stepwell")
+
+
+@root_only
+def test_wheel_closed_to_the_servers_user_is_copied_where_it_can_run(closed: Path) -> None:
+    wheel = metadata.distribution(binaries.WHEEL)
+    for name in (*home.WHEEL_PARTS, wheel._path.name):  # type: ignore[attr-defined]
+        shutil.copytree(wheel.locate_file(name), closed / name, ignore=shutil.ignore_patterns("include"))
+    wheel = metadata.Distribution.at(closed / wheel._path.name)  # type: ignore[attr-defined]
+    nobody = account_for(closed)
+
+    found = home.executable_by(nobody, Binaries(closed / binaries.WHEEL_FOLDER, "18.6", wheel))
+
+    for name in binaries.NEEDED:
+        assert nobody.run([found.path(name), "--version"], folder=Path("/"), seconds=10).returncode == 0
+    assert not list((home.ROOT_FOLDER).glob("copy-*"))
+    assert home.executable_by(nobody, Binaries(closed / binaries.WHEEL_FOLDER, "18.6", wheel)) == found
+
+
+AS_NOBODY = """
+import os, pwd
+import importlib.metadata, stepwell.store.embedded  # while this Python may still be read
+nobody = pwd.getpwnam("nobody")
+os.setgroups([])
+os.setgid(nobody.pw_gid)
+os.setuid(nobody.pw_uid)
+"""
+
+
+@root_only
+def test_root_joins_and_continues_what_an_ordinary_user_began(place: Path) -> None:
+    nobody = account_for(place)
+    if not nobody.can_reach(Path(find_binaries().path("postgres"))):
+        pytest.skip("the executables are closed to other users")
+    folder = place / "project" / ".stepwell"
+    folder.parent.mkdir()
+    nobody.give(folder.parent)
+
+    with User(folder, script=AS_NOBODY + WAITING_USER) as user:
+        url = user.says()
+        pid = server_pid(folder)
+        with start_embedded(folder) as server:
+            assert server.url == url
+            assert server_pid(folder) == pid
+        user.ends()
+    wait_for_exit(pid)
+
+    with start_embedded(folder) as server:
+        assert query(server.url, "SELECT 1") == 1
+        assert (folder / "server.log").stat().st_uid == nobody.uid
+
+
+@root_only
+def test_folder_of_another_user_is_refused_by_name(folder: Path) -> None:
+    script = AS_NOBODY + USER
+
+    refused = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=False)
+
+    assert "EmbeddedUnavailable: this user may not use" in refused.stderr
+    assert str(folder) in refused.stderr

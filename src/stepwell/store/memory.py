@@ -1,0 +1,382 @@
+"""The store as plain dicts: the executable specification that PostgreSQL is compared with, and what tests run on.
+
+Each operation is one synchronous section under a lock, as it is one statement in PostgreSQL. The lock is there only for
+the heartbeat's thread. `memory_rows.py` has what happens to a single row.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from psycopg.errors import UniqueViolation
+
+from stepwell.core.model import (
+    Batch,
+    Checkpoint,
+    Claim,
+    ClaimRequest,
+    Created,
+    Execution,
+    ExecutionId,
+    Filter,
+    Flushed,
+    Kind,
+    NewCheckpoint,
+    NewExecution,
+    Reaped,
+    SessionId,
+    StepRecord,
+    WorkerInfo,
+)
+from stepwell.core.status import Status
+from stepwell.errors import LeaseLost
+from stepwell.store.base import Pulse, Transaction
+from stepwell.store.clock import VirtualClock
+from stepwell.store.identity import new_id
+from stepwell.store.memory_rows import ExecutionRow, WorkerRow, Written
+
+SESSIONS_PER_REAP = 100
+
+
+class MemoryStore:
+    """Keeps the Backend protocol in this process's memory, by a clock that tests set.
+
+    Listeners are called inside the operation, in its thread. Its transactions have no connection (None): there is no
+    database that a step could share with the engine.
+    """
+
+    is_prompt = True
+
+    def __init__(self, *, clock: VirtualClock | None = None) -> None:
+        self.clock = clock or VirtualClock()
+        self._lock = threading.RLock()
+        self._workers: dict[SessionId, WorkerRow] = {}
+        self._executions: dict[ExecutionId, ExecutionRow] = {}
+        self._keys: dict[tuple[str, str], ExecutionRow] = {}
+        self._listeners: dict[object, Callable[[str], None]] = {}
+
+    async def open(self) -> None:
+        """Nothing is to be connected."""
+
+    async def close(self) -> None:
+        """What is stored stays, as it does in a database."""
+
+    # --- hints ----------------------------------------------------------------------------------------------------
+
+    def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        token = object()
+        self._listeners[token] = listener
+        return lambda: self._listeners.pop(token, None) and None
+
+    def _hint(self, hint: str) -> None:
+        for listener in tuple(self._listeners.values()):
+            listener(hint)
+
+    def _hint_work(self) -> None:
+        if any(worker.is_idle for worker in self._workers.values()):
+            self._hint("work")
+
+    def _hint_done(self, rows: Iterable[ExecutionRow]) -> None:
+        if any(row.is_awaited and row.status.is_final for row in rows):
+            self._hint("done")
+
+    def _hint_freed(self, rows: Sequence[ExecutionRow]) -> None:
+        if any(row.status is Status.PENDING for row in rows):
+            self._hint("work")
+        self._hint_done(rows)
+
+    # --- sessions -------------------------------------------------------------------------------------------------
+
+    async def open_session(self, worker: WorkerInfo, *, lease_for: timedelta) -> SessionId:
+        with self._lock:
+            session = SessionId(new_id())
+            self._workers[session] = WorkerRow(worker, self.clock.now() + lease_for)
+            return session
+
+    async def close_session(self, session: SessionId) -> None:
+        with self._lock:
+            self._workers.pop(session, None)
+            rows, now = self._owned_by({session}), self.clock.now()
+            for row in rows:
+                if not row.end_if_cancelled(now):
+                    row.wait_until(now, "handed back")
+            self._hint_freed(rows)
+
+    async def set_idle(self, session: SessionId, *, is_idle: bool) -> None:
+        with self._lock:
+            if session in self._workers:
+                self._workers[session].is_idle = is_idle
+
+    def pulse(self, session: SessionId, *, lease_for: timedelta, max_crashes: int) -> Pulse:
+        return _MemoryPulse(self, session, lease_for=lease_for, max_crashes=max_crashes)
+
+    def beat(self, session: SessionId, *, lease_for: timedelta) -> frozenset[ExecutionId] | None:
+        """As Pulse.beat."""
+        with self._lock:
+            if session not in self._workers:
+                return None
+            self._workers[session].expires_at = self.clock.now() + lease_for
+            return self._cancelling(session)
+
+    def reap(self, *, max_crashes: int) -> Reaped:
+        """As Pulse.reap."""
+        with self._lock:
+            now = self.clock.now()
+            expired = sorted((row.expires_at, id) for id, row in self._workers.items() if row.expires_at < now)
+            dead = {session for _, session in expired[:SESSIONS_PER_REAP]}
+            for session in dead:
+                del self._workers[session]
+            rows = self._owned_by(dead)
+            for row in rows:
+                _free(row, now, max_crashes)
+            self._hint_freed(rows)
+            failed = tuple(row.id for row in rows if row.status is Status.FAILED)
+            return Reaped(len(dead), sum(row.status is Status.PENDING for row in rows), failed)
+
+    def _cancelling(self, session: SessionId) -> frozenset[ExecutionId]:
+        return frozenset(row.id for row in self._owned_by({session}) if row.cancel_requested_at is not None)
+
+    def _owned_by(self, sessions: set[SessionId]) -> list[ExecutionRow]:
+        return [row for row in self._executions.values() if row.owner in sessions]
+
+    # --- the operations -------------------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    async def create(self, new: Sequence[NewExecution]) -> Sequence[Created]:
+        with self._lock:
+            before = len(self._executions)
+            answers = [self._accept(one) for one in new]
+            if len(self._executions) > before:
+                self._hint_work()
+            return answers
+
+    def _accept(self, new: NewExecution) -> Created:
+        if new.id in self._executions:  # accepted before, but the answer was lost
+            return Created(new.id, is_new=True, input=None)
+        if new.key is not None and (standing := self._keys.get((new.workflow, new.key))):
+            return Created(standing.id, is_new=False, input=standing.new.input)
+        now = self.clock.now()
+        row = ExecutionRow(new, created_at=now, due_at=now + timedelta(seconds=new.delay_seconds))
+        self._executions[new.id] = row
+        if new.key is not None:
+            self._keys[new.workflow, new.key] = row
+        return Created(new.id, is_new=True, input=None)
+
+    async def claim(self, session: SessionId, request: ClaimRequest) -> Claim:
+        with self._lock:
+            now = self.clock.now()
+            if session not in self._workers or not self._workers[session].is_alive(now):
+                raise LeaseLost("this worker's session has ended")
+            rows = self._due(request, now)
+            reached = max((row.due_at for row in rows if row.due_at and not row.is_suspect), default=None)
+            for row in rows:
+                row.lease_to(session, now)
+            next_due_at = self._next_due_at(request, now) if len(rows) < request.limit else None
+            return Claim(now, [row.claimed() for row in rows], next_due_at, reached)
+
+    def _due(self, request: ClaimRequest, now: datetime) -> list[ExecutionRow]:
+        """What to lease: one suspect, so that its next crash blames nobody else, then the others queue by queue."""
+        due = [(due_at, row) for due_at, row in self._claimable(request) if due_at <= now]
+        suspects = [row for _, row in due if row.is_suspect] if request.with_suspect else []
+        healthy = [
+            row
+            for queue in request.queues
+            for due_at, row in due
+            if row.new.queue == queue and not row.is_suspect and due_at >= (request.not_before or due_at)
+        ]
+        return [*suspects[:1], *healthy][: request.limit]
+
+    def _next_due_at(self, request: ClaimRequest, now: datetime) -> datetime | None:
+        return next((due_at for due_at, _ in self._claimable(request) if due_at > now), None)
+
+    def _claimable(self, request: ClaimRequest) -> list[tuple[datetime, ExecutionRow]]:
+        """What this worker could run now or later, by the time at which it is due."""
+        rows = [
+            (row.due_at, row)
+            for row in self._executions.values()
+            if row.due_at is not None and row.new.queue in request.queues and row.new.workflow in request.workflows
+        ]
+        return sorted(rows, key=lambda pair: pair[0])
+
+    async def flush(self, session: SessionId, batch: Batch) -> Flushed:
+        with self._lock:
+            if session not in self._workers:
+                raise LeaseLost("this worker's session has ended")
+            owned = {row.id: row for row in self._owned_by({session})}
+            written: list[Written] = [*batch.checkpoints, *batch.attempts, *batch.endings]
+            accepted = [(owned[one.execution_id], one) for one in written if one.execution_id in owned]
+            _refuse_repetitions(accepted)
+            for row, one in accepted:
+                row.write(one, self.clock.now())
+            self._hint_done(owned.values())
+            refused = frozenset(one.execution_id for one in written) - frozenset(owned)
+            return Flushed(refused, self._cancelling(session))
+
+    async def cancel(self, execution_id: ExecutionId, *, reason: str) -> tuple[Status, bool] | None:
+        with self._lock:
+            row = self._executions.get(execution_id)
+            if row is None:
+                return None
+            if row.status.is_final:
+                return row.status, row.status is Status.CANCELLED
+            now = self.clock.now()
+            row.reason, row.cancel_requested_at = reason, row.cancel_requested_at or now
+            if row.owner is None:
+                row.end_if_cancelled(now)
+                self._hint_done([row])
+            return row.status, True
+
+    async def reopen(self, execution_id: ExecutionId) -> tuple[Status, bool] | None:
+        with self._lock:
+            row = self._executions.get(execution_id)
+            if row is None:
+                return None
+            is_parked = row.status is Status.PENDING and row.passes > 0
+            if row.status not in (Status.FAILED, Status.CANCELLED) and not is_parked:
+                return row.status, False
+            row.reopen(self.clock.now())
+            self._hint_work()
+            return row.status, True
+
+    @asynccontextmanager
+    async def transaction(self, session: SessionId, *, is_async: bool) -> AsyncIterator[Transaction]:  # noqa: ARG002
+        yield _MemoryTransaction(self, session)
+
+    def record(self, session: SessionId, checkpoint: NewCheckpoint) -> None:
+        """As Transaction.commit."""
+        with self._lock:
+            row = self._executions.get(checkpoint.execution_id)
+            if session not in self._workers or row is None or row.owner != session:
+                raise LeaseLost("this worker's session has ended")
+            _refuse_repetitions([(row, checkpoint)])
+            row.write(checkpoint, self.clock.now())
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    async def get(self, execution_id: ExecutionId) -> Execution | None:
+        with self._lock:
+            row = self._executions.get(execution_id)
+            return row.shown(self._why(row)) if row else None
+
+    async def list(self, which: Filter, *, limit: int) -> Sequence[Execution]:
+        with self._lock:
+            newest_first = (self._executions[id] for id in sorted(self._executions, reverse=True))
+            page = islice((row for row in newest_first if row.matches(which)), limit)
+            return [row.shown(self._why(row)) for row in page]
+
+    async def count(self) -> dict[Status, int]:
+        with self._lock:
+            counts = Counter(row.status for row in self._executions.values())
+            return {status: counts[status] for status in Status}
+
+    async def steps(
+        self, execution_id: ExecutionId, *, after: tuple[str, int] | None, limit: int
+    ) -> Sequence[StepRecord]:
+        with self._lock:
+            row = self._executions.get(execution_id)
+            records = sorted(row.records(), key=_place) if row else []
+            return [record for record in records if after is None or _place(record) > after][:limit]
+
+    async def items(self, execution_id: ExecutionId, key: str) -> AsyncIterator[tuple[int, Checkpoint]]:
+        prefix = f"{key}/#"
+        with self._lock:
+            row = self._executions.get(execution_id)
+            stored = sorted(row.checkpoints.items()) if row else []
+        for name, one in stored:
+            if name.startswith(prefix):
+                yield int(name.removeprefix(prefix)), one.checkpoint
+
+    async def progress(self, execution_id: ExecutionId) -> dict[str, int]:
+        with self._lock:
+            row = self._executions.get(execution_id)
+            stored = row.checkpoints.items() if row else ()
+            return dict(Counter(key.split("/#")[0] for key, one in stored if one.checkpoint.kind == Kind.ITEM))
+
+    async def ended(self, ids: Sequence[ExecutionId], *, mark: bool) -> Sequence[Execution]:
+        with self._lock:
+            rows = [self._executions[id] for id in dict.fromkeys(ids) if id in self._executions]
+            for row in rows:
+                row.is_awaited = row.is_awaited or mark
+            return [row.shown(self._why(row)) for row in rows if row.status.is_final]
+
+    def _why(self, row: ExecutionRow) -> str | None:
+        """Why it is not moving, in the words of the view `stepwell.executions`."""
+        if row.owner is not None:
+            return self._why_running(row, self._workers[row.owner])
+        if row.status is not Status.PENDING or row.due_at is None:
+            return row.reason
+        now = self.clock.now()
+        if not any(worker.is_alive(now) and worker.has(row.new) for worker in self._workers.values()):
+            return "; ".join(["no worker has this workflow", *([row.reason] if row.reason else [])])
+        if row.due_at > now:
+            return f"{row.reason or 'due'} until {row.due_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return "; ".join([*([row.reason] if row.reason else []), "ready, waits for a free worker"])
+
+    def _why_running(self, row: ExecutionRow, worker: WorkerRow) -> str:
+        if row.cancel_requested_at is not None:
+            return f"being cancelled by {worker.info.name}"
+        if worker.expires_at < self.clock.now():
+            return f"its worker {worker.info.name} has died; taken over within seconds"
+        return f"running on {worker.info.name}"
+
+
+class _MemoryPulse:
+    """Keeps the Pulse protocol."""
+
+    def __init__(self, store: MemoryStore, session: SessionId, *, lease_for: timedelta, max_crashes: int) -> None:
+        self._store, self._session, self._lease_for, self._max_crashes = store, session, lease_for, max_crashes
+
+    def beat(self) -> frozenset[ExecutionId] | None:
+        return self._store.beat(self._session, lease_for=self._lease_for)
+
+    def reap(self) -> Reaped:
+        return self._store.reap(max_crashes=self._max_crashes)
+
+    def close(self) -> None:
+        """There is no connection to give back."""
+
+
+class _MemoryTransaction:
+    """Keeps the Transaction protocol for a step that writes to no database."""
+
+    connection: Any = None
+
+    def __init__(self, store: MemoryStore, session: SessionId) -> None:
+        self._store, self._session = store, session
+
+    async def commit(self, checkpoint: NewCheckpoint) -> None:
+        self._store.record(self._session, checkpoint)
+
+
+def _free(row: ExecutionRow, now: datetime, max_crashes: int) -> None:
+    """Its worker died."""
+    row.crashes += 1
+    if row.end_if_cancelled(now):
+        return
+    if row.crashes < max_crashes:
+        row.wait_until(now, "its worker died")
+        return
+    fact = f"crashed {row.crashes} workers"
+    row.end(Status.FAILED, now, fact)
+    error = {"type": "WorkerCrashed", "message": fact, "traceback": ""}
+    row.error = json.dumps(error, separators=(",", ":")).encode()
+
+
+def _refuse_repetitions(written: Sequence[tuple[ExecutionRow, Written]]) -> None:
+    """A stored outcome is never replaced. Told in PostgreSQL's words, so that callers meet one kind of error."""
+    for row, one in written:
+        if row.has(one):
+            raise UniqueViolation(f"execution {row.id} has this outcome already: {one!r}")
+
+
+def _place(record: StepRecord) -> tuple[str, int]:
+    return record.key, record.attempt

@@ -1,0 +1,233 @@
+"""The rows of the memory store: what is known of one worker, one execution, one checkpoint, one failed attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from stepwell.core.model import (
+    CancelledOutcome,
+    Checkpoint,
+    Claimed,
+    Completed,
+    Ending,
+    Execution,
+    ExecutionId,
+    Failed,
+    FailedAttempt,
+    Filter,
+    Kind,
+    NewCheckpoint,
+    NewExecution,
+    Outcome,
+    SessionId,
+    StepRecord,
+    Suspended,
+    Tried,
+    WorkerInfo,
+)
+from stepwell.core.status import Status, may_move
+
+SUSPECT_CRASHES = 2  # an execution that crashed so many workers in a row is claimed alone
+
+Written = NewCheckpoint | FailedAttempt | Ending
+
+
+@dataclass(slots=True)
+class WorkerRow:
+    """One session."""
+
+    info: WorkerInfo
+    expires_at: datetime
+    is_idle: bool = False
+
+    def is_alive(self, now: datetime) -> bool:
+        return self.expires_at > now
+
+    def has(self, new: NewExecution) -> bool:
+        """Whether it would claim this execution."""
+        return new.workflow in self.info.workflows and new.queue in self.info.queues
+
+
+@dataclass(slots=True)
+class StoredCheckpoint:
+    """One stored outcome."""
+
+    checkpoint: Checkpoint
+    recorded_at: datetime
+
+
+@dataclass(slots=True)
+class StoredAttempt:
+    """One failed try of a step."""
+
+    error: bytes
+    failed_at: datetime
+    retry_at: datetime
+
+
+@dataclass(slots=True)
+class ExecutionRow:
+    """One execution, with everything that is stored of its steps."""
+
+    new: NewExecution
+    created_at: datetime
+    due_at: datetime | None
+    status: Status = Status.PENDING
+    owner: SessionId | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    passes: int = 0
+    crashes: int = 0
+    is_awaited: bool = False
+    reason: str | None = None
+    result: bytes | None = None
+    error: bytes | None = None
+    failed_steps: tuple[str, ...] = ()
+    checkpoints: dict[str, StoredCheckpoint] = field(default_factory=dict)
+    attempts: dict[str, dict[int, StoredAttempt]] = field(default_factory=dict)
+
+    @property
+    def id(self) -> ExecutionId:
+        return self.new.id
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it may be what kills the workers."""
+        return self.crashes >= SUSPECT_CRASHES
+
+    def lease_to(self, session: SessionId, now: datetime) -> None:
+        """A pass begins."""
+        assert may_move(self.status, Status.RUNNING)
+        self.status, self.owner, self.due_at, self.reason = Status.RUNNING, session, None, None
+        self.passes += 1
+        self.started_at = self.started_at or now
+
+    def wait_until(self, due_at: datetime, reason: str | None) -> None:
+        """It may be claimed at a time."""
+        self._leave(Status.PENDING)
+        self.due_at, self.reason = due_at, reason
+
+    def end(self, status: Status, now: datetime, reason: str | None) -> None:
+        """Its life ends."""
+        self._leave(status)
+        self.due_at, self.finished_at, self.reason = None, now, reason
+
+    def end_if_cancelled(self, now: datetime) -> bool:
+        """An accepted cancel wins over whatever else would become of it, because the caller was told so."""
+        if self.cancel_requested_at is not None:
+            self.end(Status.CANCELLED, now, self.reason)
+        return self.cancel_requested_at is not None
+
+    def conclude(self, outcome: Outcome, now: datetime) -> None:
+        """Its pass ends with this outcome."""
+        match outcome:
+            case Completed(result):
+                self.end(Status.COMPLETED, now, None)
+                self.result = result
+            case Failed(error, reason, failed_steps):
+                self.end(Status.FAILED, now, reason)
+                self.error, self.failed_steps = error, failed_steps
+            case Suspended(due_at, reason):
+                self.wait_until(due_at, reason)
+            case CancelledOutcome(reason):
+                self.end(Status.CANCELLED, now, reason)
+
+    def reopen(self, now: datetime) -> None:
+        """It is due now; the steps that ended it run again with fresh attempts, waits for a retry end."""
+        for key in self.failed_steps:
+            self.attempts.pop(key, None)
+            if key in self.checkpoints and self.checkpoints[key].checkpoint.is_failure:
+                del self.checkpoints[key]
+        for attempt in (attempt for tries in self.attempts.values() for attempt in tries.values()):
+            attempt.retry_at = min(attempt.retry_at, now)
+        self.wait_until(now, "retried by hand")
+        self.finished_at = self.cancel_requested_at = self.error = None
+        self.crashes, self.failed_steps = 0, ()
+
+    def has(self, one: Written) -> bool:
+        """Whether this outcome was stored before; it is never replaced."""
+        match one:
+            case NewCheckpoint():
+                return one.key in self.checkpoints
+            case FailedAttempt():
+                return one.attempt in self.attempts.get(one.key, ())
+            case Ending():
+                return False
+
+    def write(self, one: Written, now: datetime) -> None:
+        """Store it."""
+        match one:
+            case NewCheckpoint():
+                checkpoint = Checkpoint(one.kind, one.digest, one.is_failure, one.value)
+                self.checkpoints[one.key] = StoredCheckpoint(checkpoint, recorded_at=now)
+            case FailedAttempt():
+                self.attempts.setdefault(one.key, {})[one.attempt] = StoredAttempt(one.error, now, one.retry_at)
+            case Ending():
+                self.crashes = 0
+                if not self.end_if_cancelled(now):
+                    self.conclude(one.outcome, now)
+
+    def claimed(self) -> Claimed:
+        """What the worker gets that has just leased it."""
+        assert self.started_at is not None
+        new, history, retries = self.new, self._history(), self._retries()
+        facts = (self.passes, self.crashes, self.created_at, self.started_at)
+        return Claimed(new.id, new.workflow, new.input, *facts, history, retries)
+
+    def shown(self, why: str | None) -> Execution:
+        """What a caller sees of it."""
+        return Execution(
+            id=self.new.id,
+            workflow=self.new.workflow,
+            queue=self.new.queue,
+            status=self.status,
+            why=why,
+            key=self.new.key,
+            tags=self.new.tags,
+            input=self.new.input,
+            result=self.result,
+            error=self.error,
+            passes=self.passes,
+            crashes=self.crashes,
+            due_at=self.due_at,
+            created_at=self.created_at,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+        )
+
+    def records(self) -> Iterator[StepRecord]:
+        """What is stored of its steps, in no order."""
+        for key, stored in self.checkpoints.items():
+            kind, _, is_failure, value = stored.checkpoint
+            attempt = 1 + len(self.attempts.get(key, ()))
+            yield StepRecord(key, kind, is_failure, attempt, stored.recorded_at, None, value)
+        for key, tries in self.attempts.items():
+            for attempt, one in tries.items():
+                yield StepRecord(key, Kind.STEP, True, attempt, one.failed_at, one.retry_at, one.error)
+
+    def matches(self, which: Filter) -> bool:
+        new = self.new
+        return (
+            (not which.statuses or self.status in which.statuses)
+            and which.workflow in (None, new.workflow)
+            and which.key in (None, new.key)
+            and (which.tag is None or which.tag in new.tags)
+            and (which.before is None or new.id < which.before)
+        )
+
+    def _leave(self, status: Status) -> None:
+        assert status is self.status or may_move(self.status, status), f"{self.status} to {status} is no legal move"
+        self.status, self.owner = status, None
+
+    def _history(self) -> Mapping[str, Checkpoint]:
+        stored = ((key, one.checkpoint) for key, one in self.checkpoints.items())
+        return {key: checkpoint for key, checkpoint in stored if checkpoint.kind != Kind.ITEM}
+
+    def _retries(self) -> Mapping[str, Tried]:
+        return {
+            key: Tried(max(tries), max(attempt.retry_at for attempt in tries.values()))
+            for key, tries in self.attempts.items()
+        }

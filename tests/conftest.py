@@ -1,0 +1,93 @@
+"""One real PostgreSQL for the whole test run, and a fresh database for every test that asks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from stepwell.store.embedded import start_embedded
+from stepwell.store.migrate import migrate, migrations
+
+Admin = psycopg.Connection[Any]
+
+TEMPLATE = f"stepwell_test_{migrations()[-1].number}_{migrations()[-1].checksum[:12]}"
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of our own, shared by the test processes, or that of STEPWELL_TEST_DATABASE_URL (15 or later)."""
+    if given := os.environ.get("STEPWELL_TEST_DATABASE_URL"):
+        yield given
+        return
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with start_embedded(shared / "postgresql") as server:
+        _forget_durability(server.url)
+        yield server.url
+
+
+def _forget_durability(url: str) -> None:
+    """No test cuts the power, and databases are copied five times as fast."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync", "full_page_writes"):
+            connection.execute(sql.SQL("alter system set {} = off").format(sql.Identifier(setting)))
+        connection.execute("select pg_reload_conf()")
+
+
+@pytest.fixture(scope="session")
+def admin(server_url: str) -> Iterator[Admin]:
+    """A connection that makes and drops databases."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def template(admin: Admin, server_url: str) -> str:
+    """The name of a migrated database to copy; made once, whichever test process comes first."""
+    admin.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [TEMPLATE])
+    try:
+        if not admin.execute("select from pg_database where datname = %s", [TEMPLATE]).fetchone():
+            draft = f"{TEMPLATE}_draft"
+            _drop(admin, draft)
+            admin.execute(sql.SQL("create database {}").format(sql.Identifier(draft)))
+            migrate(make_conninfo(server_url, dbname=draft))
+            admin.execute(
+                sql.SQL("alter database {} rename to {}").format(sql.Identifier(draft), sql.Identifier(TEMPLATE))
+            )
+    finally:
+        admin.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [TEMPLATE])
+    return TEMPLATE
+
+
+@pytest.fixture
+def empty_database_url(admin: Admin, server_url: str) -> Iterator[str]:
+    """A fresh database without our schema."""
+    yield from _database(admin, server_url, "template1")
+
+
+@pytest.fixture
+def database_url(admin: Admin, server_url: str, template: str) -> Iterator[str]:
+    """A fresh, migrated, empty database."""
+    yield from _database(admin, server_url, template)
+
+
+def _database(admin: Admin, server_url: str, template: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex}"
+    admin.execute(
+        sql.SQL("create database {} template {} strategy file_copy").format(
+            sql.Identifier(name), sql.Identifier(template)
+        )
+    )
+    yield make_conninfo(server_url, dbname=name)
+    _drop(admin, name)
+
+
+def _drop(admin: Admin, name: str) -> None:
+    admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))

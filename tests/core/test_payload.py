@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import random
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stepwell.core.payload import COMPRESS_ABOVE_BYTES, PAYLOAD_LIMIT_BYTES, TEXT_LIMIT_BYTES, pack, unpack
+from stepwell.errors import InvalidValue, PayloadTooLarge
+
+
+def noise(size: int) -> bytes:
+    """Printable text that no compression makes much shorter: six bits in each byte."""
+    alphabet = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
+    return b'"' + bytes(random.Random(7).choices(alphabet, k=size - 2)) + b'"'
+
+
+@given(st.text(max_size=100), st.sampled_from([1, 1000, 5000]))
+def test_unpacking_gives_back_what_was_packed(text: str, times: int) -> None:
+    stored = b'"' + text.encode() * times + b'"'
+
+    assert unpack(pack(stored)) == stored
+
+
+def test_short_text_is_stored_as_it_is() -> None:
+    text = b'"' + b"a" * (COMPRESS_ABOVE_BYTES - 2) + b'"'
+
+    assert pack(text) is text
+
+
+def test_long_text_is_stored_compressed_behind_a_byte_no_json_begins_with() -> None:
+    text = b'"' + b"a" * COMPRESS_ABOVE_BYTES + b'"'
+
+    packed = pack(text)
+
+    assert packed[0] == 1
+    assert len(packed) < len(text) / 50
+
+
+def test_long_text_under_the_limit_is_stored_also_when_it_hardly_compresses() -> None:
+    text = noise(PAYLOAD_LIMIT_BYTES)
+
+    assert unpack(pack(text)) == text
+
+
+def test_what_is_still_above_the_limit_when_compressed_is_refused_with_both_sizes() -> None:
+    """F74"""
+    text = noise(2 * PAYLOAD_LIMIT_BYTES)
+
+    with pytest.raises(PayloadTooLarge) as refused:
+        pack(text)
+
+    assert refused.value.limit_bytes == PAYLOAD_LIMIT_BYTES
+    assert PAYLOAD_LIMIT_BYTES < refused.value.size_bytes < len(text)
+
+
+def test_text_of_any_compressibility_has_a_limit_and_just_below_it_is_readable() -> None:
+    largest = b'"' + b"a" * (TEXT_LIMIT_BYTES - 2) + b'"'
+
+    assert unpack(pack(largest)) == largest
+    with pytest.raises(PayloadTooLarge) as refused:
+        pack(largest + b" ")
+    assert (refused.value.size_bytes, refused.value.limit_bytes) == (TEXT_LIMIT_BYTES + 1, TEXT_LIMIT_BYTES)
+
+
+def test_stored_bytes_that_expand_without_end_are_refused_before_they_do() -> None:
+    bomb = b"\x01" + zlib.compress(bytes(4 * TEXT_LIMIT_BYTES), 9)
+
+    with pytest.raises(PayloadTooLarge):
+        unpack(bomb)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"\x01",
+        b"\x01not compressed at all",
+        b"\x01" + zlib.compress(b"[1, 2, 3]")[:-3],
+        b"\x01" + zlib.compress(b"[1, 2, 3]") + b"more",
+    ],
+)
+def test_damaged_stored_bytes_are_named_as_such(damaged: bytes) -> None:
+    with pytest.raises(InvalidValue, match="stored damaged"):
+        unpack(damaged)

@@ -1,16 +1,27 @@
--- Accept executions. A key that is taken yields the execution that has it: the empty update locks that row, so the answer
--- is the newest and a concurrent start of the same key waits for ours. Workers that wait for work get one hint.
--- Locks: execution, in the order of the keys (the caller sorts).
-with made as (
+-- Accept executions. One that is there already, by its id or by its key, is left alone: neither written nor locked, so a
+-- repeated start costs a look and cannot stand in anybody's way. Where a concurrent start of the same key is not yet to be
+-- seen, the empty update waits for it and answers with what it made. Workers that wait for work get one hint.
+-- Locks: execution, only in that last case, in the order of the keys (the caller sorts).
+with n as materialized (
+    select *
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::float8[])
+        as n(id, workflow, queue, key, tags, input, delay)
+), taken as (
+    select e.id, e.workflow, e.key, e.input
+    from n join stepwell.execution e on e.workflow = n.workflow and e.key = n.key
+), made as (
     insert into stepwell.execution as e (id, workflow, queue, key, tags, input, due_at)
     select n.id, n.workflow, n.queue, n.key, case when n.tags = '' then null else string_to_array(n.tags, E'\n') end, n.input,
            now() + n.delay * interval '1 second'
-    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::float8[])
-        as n(id, workflow, queue, key, tags, input, delay)
+    from n
+    where not exists (select from stepwell.execution e where e.id = n.id)
+      and not exists (select from stepwell.execution e where e.workflow = n.workflow and e.key = n.key)
     on conflict (workflow, key) where key is not null do update set key = excluded.key
     returning e.id, e.workflow, e.key, e.input
 ), hint as (
-    select pg_notify('stepwell', 'work') where exists (select from stepwell.worker where is_idle)
+    select pg_notify('stepwell', 'work')
+    where exists (select from made) and exists (select from stepwell.worker where is_idle)
 )
 select m.id, m.workflow, m.key, m.input, h.hints
-from (select count(*) as hints from hint) h left join made m on m.key is not null
+from (select count(*) as hints from hint) h
+left join (select * from taken union all select * from made where key is not null) m on true

@@ -1,0 +1,174 @@
+"""Running a step's body: attempts, time-outs, retries, and the one outcome that is stored."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, NamedTuple
+
+from stepwell.core.failure import failure_of
+from stepwell.core.model import Checkpoint, FailedAttempt, Kind, NewCheckpoint
+from stepwell.core.replay import check_arguments
+from stepwell.core.retry import Retry, delay_after
+from stepwell.errors import Diverged, InvalidValue, StepFailed, StepTimeout
+from stepwell.failpoints import failpoint
+from stepwell.runtime.context import StepContext, running_step
+from stepwell.runtime.functions import Shape
+from stepwell.runtime.passes import Key, Pass
+from stepwell.stored_failures import decode_failure, encode_failure
+
+log = logging.getLogger("stepwell.step")
+
+
+class Call(NamedTuple):
+    """One durable call of a function: what it is called, what it calls, and how."""
+
+    key: Key
+    kind: Kind
+    function: Callable[..., Any]
+    shape: Shape
+    retry: Retry
+    timeout: timedelta | None
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    digest: int
+
+
+Body = Callable[[Pass, Call], Awaitable[Any]]
+
+
+class Deferred(Exception):
+    """An attempt has failed and the next one is some time away; only who asked for it gets to see this."""
+
+    def __init__(self, retry_at: datetime, reason: str) -> None:
+        self.retry_at, self.reason = retry_at, reason
+
+
+async def run(pass_: Pass, call: Call, body: Body | None = None) -> Any:
+    """The outcome of a durable call: the stored one, or that of its attempts."""
+    stored = pass_.stored(call.key, call.kind)
+    if stored is not None:
+        await asyncio.sleep(0)  # new tasks begin before this one goes on, as they did on the first pass
+        return replayed(pass_, call, stored)
+    return await perform(pass_, call, body or plain_body)
+
+
+def replayed(pass_: Pass, call: Call, stored: Checkpoint) -> Any:
+    """What a stored outcome is for the workflow: its value, decoded afresh, or the StepFailed it was."""
+    check_digest(pass_, call, stored.digest)
+    if stored.is_failure:
+        raise step_failed(call.key, stored.value)
+    try:
+        return call.shape.codec.decode(stored.value)
+    except InvalidValue as error:
+        expected = f"stored in a form that its annotation does not read ({error.reason})"
+        pass_.diverge(Diverged(step=call.key, expected=expected, met="of another type"))
+
+
+def check_digest(pass_: Pass, call: Call, stored: int) -> None:
+    """Park the execution when the call was stored with other arguments; only warn if so set."""
+    try:
+        check_arguments(call.key, stored, call.digest)
+    except Diverged as error:
+        if pass_.around.is_strict:
+            pass_.diverge(error)
+        log.warning("execution %s: %s", pass_.id, error)
+
+
+def step_failed(key: Key, value: bytes) -> StepFailed:
+    """The error that a stored failure raises in the workflow, the same on the first pass as on any replay."""
+    failure = decode_failure(value)
+    return StepFailed(
+        step=key,
+        attempts=failure.attempts,
+        error_type=failure.type,
+        message=failure.message,
+        traceback=failure.traceback,
+        causes=failure.causes,
+    )
+
+
+async def perform(pass_: Pass, call: Call, body: Body, *, is_deferrable: bool = False) -> Any:
+    """The outcome of a call that has none yet. A deferrable one raises Deferred instead of waiting long for a retry."""
+    attempt = pass_.replay.attempt(call.key)
+    retry_at = pass_.replay.retry_at(call.key)
+    while True:
+        if retry_at is not None:
+            reason = f"step '{call.key}' is tried again (attempt {attempt})"
+            if is_deferrable and retry_at - pass_.now() > pass_.around.short_wait:
+                raise Deferred(retry_at, reason)
+            await pass_.wait_until(retry_at, reason)
+        pass_.enter()
+        try:
+            error, value = await _attempt(pass_, call, body, attempt)
+            if error is None:
+                return value
+            delay = delay_after(error, call.retry, attempt, random=pass_.around.random)
+            if delay is None:
+                raise await _give_up(pass_, call, error, attempt)
+            retry_at = pass_.now() + delay
+            stored = encode_failure(failure_of(error, attempts=attempt))
+            await pass_.store(FailedAttempt(pass_.id, call.key, attempt, retry_at, stored))
+            attempt += 1
+        finally:
+            pass_.leave()
+
+
+async def _attempt(pass_: Pass, call: Call, body: Body, attempt: int) -> tuple[Exception | None, Any]:
+    """Run the body once: (its error, its value). Broadly caught: this is where user code runs."""
+    failpoint("before_step")
+    step = running_step.set(StepContext(pass_.id, call.key, attempt))
+    try:
+        return None, await body(pass_, call)
+    except InvalidValue as error:
+        return error.at(f"step '{call.key}'"), None
+    except Exception as error:  # noqa: BLE001
+        return error, None
+    finally:
+        running_step.reset(step)
+
+
+async def _give_up(pass_: Pass, call: Call, error: Exception, attempts: int) -> StepFailed:
+    stored = encode_failure(failure_of(error, attempts=attempts))
+    row = NewCheckpoint(pass_.id, call.key, call.kind, call.digest, stored, is_failure=True)
+    await pass_.store(row)
+    failed = step_failed(call.key, stored)
+    failed.__cause__ = error
+    return failed
+
+
+async def plain_body(pass_: Pass, call: Call) -> Any:
+    """Run the function and store what it returned."""
+    value = await invoke(pass_, call, call.args)
+    failpoint("after_step_body")
+    stored, value = call.shape.codec.encode(value)
+    failpoint("before_step_commit")
+    await pass_.store(NewCheckpoint(pass_.id, call.key, call.kind, call.digest, stored))
+    failpoint("after_step_commit")
+    return value
+
+
+async def invoke(pass_: Pass, call: Call, args: tuple[Any, ...]) -> Any:
+    """What the function returns: on the event loop if it is async, else in a thread; within its time-out."""
+    if call.timeout is None:
+        return await _invoke(pass_, call, args)
+    try:
+        async with asyncio.timeout(call.timeout.total_seconds()) as limit:
+            return await _invoke(pass_, call, args)
+    except TimeoutError:
+        if limit.expired():
+            raise StepTimeout(step=call.key, timeout=call.timeout) from None
+        raise
+
+
+async def _invoke(pass_: Pass, call: Call, args: tuple[Any, ...]) -> Any:
+    if call.shape.is_async:
+        return await call.function(*args, **call.kwargs)
+    work = partial(copy_context().run, call.function, *args, **call.kwargs)
+    value = await asyncio.get_running_loop().run_in_executor(pass_.around.threads, work)
+    return await value if inspect.isawaitable(value) else value

@@ -1,0 +1,160 @@
+"""One pass: a claim in, one outcome out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from stepwell.core.failure import Failure, failure_of
+from stepwell.core.model import CancelledOutcome, Claimed, Completed, Ending, Failed, Outcome, Suspended
+from stepwell.errors import InvalidValue, LeaseLost, StepFailed
+from stepwell.failpoints import failpoint
+from stepwell.runtime.mapping import MapFailed
+from stepwell.runtime.passes import Closing, Pass, Surroundings, Suspend
+from stepwell.runtime.registry import Workflow
+from stepwell.runtime.step import Step
+from stepwell.runtime.sync_step import SyncStep
+from stepwell.stored_failures import encode_failure
+
+log = logging.getLogger("stepwell.execution")
+
+PARKED_FOR = timedelta(minutes=1)  # a parked execution is tried again then: a replay is cheap, and code gets fixed
+
+
+async def execute(pass_: Pass, workflow: Workflow[Any, Any]) -> None:
+    """Run one pass and store its outcome. After a lost session there is none: another worker carries on."""
+    outcome = await _outcome(pass_, workflow)
+    for task in await pass_.settle():
+        log.warning("execution %s: a task of the workflow does not end: %r", pass_.id, task)
+    if outcome is None:
+        return
+    failpoint("before_complete")
+    try:
+        await pass_.around.commit.add(Ending(pass_.id, outcome))
+    except LeaseLost:
+        log.info("execution %s: the session ended before its outcome was stored; it is carried on elsewhere", pass_.id)
+
+
+async def _outcome(pass_: Pass, workflow: Workflow[Any, Any]) -> Outcome | None:
+    timer = _timer(pass_, workflow)
+    try:
+        own: Outcome | None = Completed(await _result(pass_, workflow))
+    except Suspend:
+        own = None
+    except asyncio.CancelledError as error:
+        own = _failed(error)
+        if pass_.closing is None or not _uncancelled():
+            raise  # not ours: somebody cancels the worker itself
+    except BaseException as error:  # noqa: BLE001 - user code, which may also raise SystemExit
+        own = _failed(error)
+    finally:
+        if timer is not None:
+            timer.cancel()
+    return _closing_outcome(pass_, workflow, own)
+
+
+async def _result(pass_: Pass, workflow: Workflow[Any, Any]) -> bytes:
+    try:
+        arguments = workflow.input.unbind(pass_.execution.input)
+    except InvalidValue as error:
+        raise _unfit_input(error) from error
+    if workflow.is_async:
+        pass_.begin(in_thread=False)
+        if workflow.step_parameter:
+            arguments[workflow.step_parameter] = Step(pass_)
+        result = await workflow.function(**arguments)
+    else:
+        result = await _in_thread(pass_, workflow, arguments)
+    try:
+        return workflow.output.encode(result)[0]
+    except InvalidValue as error:
+        raise error.at(f"the result of workflow '{workflow.id}'") from None
+
+
+async def _in_thread(pass_: Pass, workflow: Workflow[Any, Any], arguments: dict[str, Any]) -> Any:
+    loop = asyncio.get_running_loop()
+    if workflow.step_parameter:
+        arguments[workflow.step_parameter] = SyncStep(Step(pass_), loop)
+    context = contextvars.copy_context()
+    context.run(pass_.begin, in_thread=True)
+    return await loop.run_in_executor(
+        pass_.around.workflow_threads, partial(context.run, workflow.function, **arguments)
+    )
+
+
+def _unfit_input(error: InvalidValue) -> Exception:
+    return error
+
+
+def _timer(pass_: Pass, workflow: Workflow[Any, Any]) -> asyncio.TimerHandle | None:
+    """The workflow's timeout counts from its first pass, so neither a crash nor a retry moves it (F89)."""
+    if workflow.timeout is None:
+        return None
+    left = pass_.execution.started_at + workflow.timeout - pass_.now()
+    return asyncio.get_running_loop().call_later(
+        max(0.0, left.total_seconds()), partial(pass_.close, Closing.TIMED_OUT, at_once=True)
+    )
+
+
+def _uncancelled() -> bool:
+    """Take back the cancellation by which a pass was cut at once."""
+    task = asyncio.current_task()
+    return task is not None and task.uncancel() == 0
+
+
+def _closing_outcome(pass_: Pass, workflow: Workflow[Any, Any], own: Outcome | None) -> Outcome | None:
+    """The function's own outcome counts only if none of its durable calls was cut."""
+    match pass_.closing:
+        case Closing.LOST:
+            return None
+        case Closing.DIVERGED:
+            return Suspended(pass_.now() + PARKED_FOR, f"parked: {pass_.divergence}; looked at again")
+        case Closing.TIMED_OUT:
+            return _timed_out(workflow)
+        case _ if not pass_.was_refused and own is not None:
+            return own
+        case Closing.CANCELLED:
+            return CancelledOutcome("cancelled")
+        case Closing.SUSPENDED:
+            return Suspended(*_wait(pass_, workflow))
+        case _:
+            return Suspended(pass_.now(), "handed back")
+
+
+def _wait(pass_: Pass, workflow: Workflow[Any, Any]) -> tuple[Any, str]:
+    """What the pass waits for; not beyond the workflow's timeout."""
+    due_at, reason = pass_.earliest_wait()
+    if workflow.timeout is None:
+        return due_at, reason
+    return min((due_at, reason), (pass_.execution.started_at + workflow.timeout, "the workflow's timeout"))
+
+
+def _timed_out(workflow: Workflow[Any, Any]) -> Failed:
+    assert workflow.timeout is not None
+    message = f"workflow '{workflow.id}' took longer than its timeout of {workflow.timeout}"
+    return Failed(encode_failure(Failure("WorkflowTimeout", message)), message)
+
+
+def _failed(error: BaseException) -> Failed:
+    failure = failure_of(error)
+    return Failed(
+        encode_failure(failure), f"{failure.type}: {failure.message}"[:500], tuple(dict.fromkeys(_failed_steps(error)))
+    )
+
+
+def _failed_steps(error: BaseException) -> Iterator[str]:
+    """The steps whose failure is this error: `retry` runs them again."""
+    if isinstance(error, MapFailed):
+        yield from error.keys
+    elif isinstance(error, StepFailed):
+        yield error.step
+    elif isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _failed_steps(part)
+    elif error.__cause__ is not None:
+        yield from _failed_steps(error.__cause__)

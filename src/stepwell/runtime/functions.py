@@ -1,0 +1,105 @@
+"""What the engine has to know about a function that a step runs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+from stepwell.codec import Codec, result_codec
+from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
+from stepwell.core.replay import checked_name
+from stepwell.core.retry import Retry
+from stepwell.errors import InvalidOption
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MAX_SHAPES = 4_096  # remembered; a program that makes functions on the fly must not fill the memory
+
+_DEFAULTS = "__stepwell_step__"
+
+
+class StepOptions(NamedTuple):
+    """How a step runs; None means that somebody else decides: the function's defaults, then the workflow."""
+
+    name: str | None = None
+    retry: Retry | None = None
+    timeout: timedelta | None = None
+
+
+NO_OPTIONS = StepOptions()
+
+
+class Shape(NamedTuple):
+    """Whether a function is async, and the codec of what it returns."""
+
+    is_async: bool
+    codec: Codec[Any]
+
+
+def step(
+    *, name: str | None = None, retry: Retry | None = None, timeout: DurationLike | None = None
+) -> Callable[[F], F]:
+    """Give a function a default name (its own, with dashes) and defaults for whenever a step runs it.
+
+    The function itself is unchanged and can be called as before. Raises InvalidOption.
+    """
+
+    def declare(function: F) -> F:
+        chosen = name or getattr(function, "__name__", "step").replace("_", "-")
+        setattr(function, _DEFAULTS, StepOptions(checked_name(chosen), retry, duration_option("timeout", timeout)))
+        return function
+
+    return declare
+
+
+def duration_option(option: str, value: DurationLike | None) -> timedelta | None:
+    """The duration an option was given. Raises InvalidOption unless it is longer than nothing."""
+    if value is None:
+        return None
+    try:
+        duration = parse_duration(value)
+    except InvalidDuration as error:
+        raise InvalidOption(f"{option}: {error}") from None
+    if not duration:
+        raise InvalidOption(f"{option}: {value!r} is no time at all")
+    return duration
+
+
+def defaults_of(function: Callable[..., Any]) -> StepOptions:
+    """What `@stepwell.step` said of the function."""
+    while isinstance(function, partial):
+        function = function.func
+    return getattr(function, _DEFAULTS, NO_OPTIONS)
+
+
+_shapes: dict[tuple[Any, Any], Shape] = {}
+
+
+def shape_of(function: Callable[..., Any]) -> Shape:
+    """Found out once: a lambda is a new object on every pass, but its code and annotation are not.
+
+    Raises InvalidOption when it is no function, or nothing that it returns could be stored.
+    """
+    try:
+        identity = (function.__code__, function.__annotations__.get("return"))
+        if (known := _shapes.get(identity)) is not None:
+            return known
+    except (AttributeError, TypeError):  # a callable object, or an annotation that cannot be hashed
+        return _shape(function)
+    shape = _shape(function)
+    if len(_shapes) < MAX_SHAPES:
+        _shapes[identity] = shape
+    return shape
+
+
+def _shape(function: Callable[..., Any]) -> Shape:
+    if not callable(function):
+        raise InvalidOption(f"{function!r:.100} is no function that a step could run")
+    inner: Any = function
+    while isinstance(inner, partial):
+        inner = inner.func
+    is_async = inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(type(inner).__call__)
+    return Shape(is_async, result_codec(inner))

@@ -1,0 +1,119 @@
+"""`step.map`: one durable call for many items, each stored by itself, with bounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from stepwell.codec import codec_for, digest
+from stepwell.core.model import Kind, NewCheckpoint
+from stepwell.errors import InvalidOption, StepFailed
+from stepwell.runtime import attempts
+from stepwell.runtime.attempts import Call, Deferred
+from stepwell.runtime.passes import Pass, Suspend
+
+MAX_CONCURRENCY = 10_000  # items under way at once; each is a task
+
+_COUNT = codec_for(int)
+
+
+class MapFailed(StepFailed):
+    """The StepFailed of a map's first failed item; `keys` are those of all of them, for a retry to run again."""
+
+    keys: tuple[str, ...] = ()
+
+
+async def run(pass_: Pass, call: Call, items: Iterable[Any], *, concurrency: int) -> list[Any]:
+    """The results in the order of the items. `call` is that of an item, but under the map's key and without arguments."""
+    if not 1 <= concurrency <= MAX_CONCURRENCY:
+        raise InvalidOption(f"map '{call.key}': concurrency is {concurrency}, use 1 to {MAX_CONCURRENCY:,}")
+    summary = pass_.stored(call.key, Kind.MAP)
+    await asyncio.sleep(0)  # as in attempts.run
+    work = _Map(pass_, call, items)
+    if pass_.execution.passes > 1:
+        await work.load()
+    await work.finish(concurrency)
+    results = work.results()
+    if summary is None:
+        count, _ = _COUNT.encode(len(results))
+        await pass_.store(NewCheckpoint(pass_.id, call.key, Kind.MAP, 0, count))
+    return results
+
+
+class _Map:
+    """Which items have an outcome and which are still to be begun; all branches take their items from here."""
+
+    def __init__(self, pass_: Pass, call: Call, items: Iterable[Any]) -> None:
+        self._pass, self._call = pass_, call
+        self._items: Iterator[tuple[int, Any]] = iter(enumerate(items))
+        self._digests: dict[int, int] = {}
+        self._results: dict[int, Any] = {}
+        self._failures: dict[int, StepFailed] = {}
+        self._retries: list[tuple[datetime, str]] = []  # the earliest one only
+        self._error: Exception | None = None
+
+    async def load(self) -> None:
+        """Take over the outcomes of earlier passes. They are decoded page by page; the stored form is not kept."""
+        async for index, stored in self._pass.around.store.items(self._pass.id, self._call.key):
+            self._digests[index] = stored.digest
+            item = self._item(index, stored.digest)
+            try:
+                self._results[index] = attempts.replayed(self._pass, item, stored)
+            except StepFailed as failed:
+                self._failures[index] = failed
+
+    async def finish(self, concurrency: int) -> None:
+        """Run the items that have no outcome. Raises MapFailed; suspends the branch when items wait for a retry."""
+        branches = [self._pass.spawn(self._branch()) for _ in range(concurrency)]
+        await asyncio.wait(branches)
+        if any(branch.cancelled() or isinstance(branch.exception(), Suspend) for branch in branches):
+            self._pass.refuse()
+        for branch in branches:
+            branch.result()
+        if self._failures:
+            raise self._failed()
+        if self._retries:
+            await self._pass.block(*self._retries[0])
+
+    def results(self) -> list[Any]:
+        return [self._results[index] for index in range(len(self._results))]
+
+    async def _branch(self) -> None:
+        """Run one item after the other, until there are none or one has failed for good."""
+        for index, item in self._items:
+            arguments = digest((item,), {})
+            if index in self._digests:
+                attempts.check_digest(self._pass, self._item(index, arguments), self._digests.pop(index))
+                continue
+            if self._failures:
+                return
+            await self._run(index, self._item(index, arguments)._replace(args=(item,)))
+
+    async def _run(self, index: int, item: Call) -> None:
+        try:
+            self._results[index] = await attempts.perform(
+                self._pass, item, attempts.plain_body, is_deferrable=True
+            )
+        except StepFailed as failed:
+            self._failures[index] = failed
+        except Deferred as later:
+            self._retries = [min([*self._retries, (later.retry_at, later.reason)])]
+
+    def _item(self, index: int, arguments: int) -> Call:
+        return self._call._replace(key=f"{self._call.key}/#{index}", digest=arguments)
+
+    def _failed(self) -> MapFailed:
+        first = self._failures[min(self._failures)]
+        failed = MapFailed(
+            step=first.step,
+            attempts=first.attempts,
+            error_type=first.error_type,
+            message=first.message,
+            traceback=first.traceback,
+            causes=first.causes,
+        )
+        failed.keys = tuple(failure.step for failure in self._failures.values())
+        failed.__cause__ = first.__cause__
+        return failed

@@ -1,0 +1,110 @@
+"""Names → workflow functions, with what was declared of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from stepwell.codec import Codec, resolve_annotation, result_codec
+from stepwell.core.duration import DurationLike
+from stepwell.core.model import DEFAULT_QUEUE
+from stepwell.core.replay import checked_name
+from stepwell.core.retry import Retry
+from stepwell.errors import InvalidOption, UnknownWorkflow
+from stepwell.inputs import InputCodec
+from stepwell.runtime.functions import duration_option
+from stepwell.runtime.step import Step
+from stepwell.runtime.sync_step import SyncStep
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workflow(Generic[P, R]):
+    """A registered workflow. Calling it calls the plain function, durable calls and all; to start one, use the app."""
+
+    id: str
+    function: Callable[P, R | Awaitable[R]]
+    queue: str
+    retry: Retry
+    timeout: timedelta | None
+    is_async: bool
+    step_parameter: str | None
+    input: InputCodec
+    output: Codec[R]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R | Awaitable[R]:
+        return self.function(*args, **kwargs)
+
+
+class Registry:
+    """The workflows of one app."""
+
+    def __init__(self) -> None:
+        self._workflows: dict[str, Workflow[Any, Any]] = {}
+
+    def __getitem__(self, name: str) -> Workflow[Any, Any]:
+        try:
+            return self._workflows[name]
+        except KeyError:
+            raise UnknownWorkflow(name, tuple(self._workflows)) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._workflows
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The workflows' ids, sorted."""
+        return tuple(sorted(self._workflows))
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The queues that the workflows use, sorted."""
+        return tuple(sorted({workflow.queue for workflow in self._workflows.values()} | {DEFAULT_QUEUE}))
+
+    def add(
+        self,
+        function: Callable[P, Any],
+        *,
+        id: str | None,  # noqa: A002 - the word users know
+        queue: str,
+        retry: Retry | None,
+        timeout: DurationLike | None,
+    ) -> Workflow[P, Any]:
+        """Register a function. Raises InvalidOption when the id is taken or an annotation cannot be stored."""
+        name = checked_name(id or function.__name__.replace("_", "-"))
+        if name in self._workflows:
+            raise InvalidOption(f"two workflows are called '{name}'; give one another id: @app.workflow(id=...)")
+        is_async = inspect.iscoroutinefunction(function)
+        parameter = _step_parameter(function, is_async=is_async)
+        workflow: Workflow[P, Any] = Workflow(
+            id=name,
+            function=function,
+            queue=checked_name(queue),
+            retry=retry or Retry(),
+            timeout=duration_option("timeout", timeout),
+            is_async=is_async,
+            step_parameter=parameter,
+            input=InputCodec(function, workflow=name, step_parameter=parameter),
+            output=result_codec(function),
+        )
+        self._workflows[name] = workflow
+        return workflow
+
+
+def _step_parameter(function: Callable[..., Any], *, is_async: bool) -> str | None:
+    """The parameter annotated as Step (SyncStep in a plain function)."""
+    for parameter in inspect.signature(function).parameters.values():
+        annotation = parameter.annotation
+        if isinstance(annotation, str) and "Step" in annotation:
+            annotation = resolve_annotation(function, parameter.name, annotation)
+        if annotation is (SyncStep if is_async else Step):
+            wanted, kind = ("Step", "an async") if is_async else ("SyncStep", "a plain")
+            raise InvalidOption(f"{function.__name__} is {kind} function: annotate '{parameter.name}' as {wanted}")
+        if annotation is Step or annotation is SyncStep:
+            return parameter.name
+    return None

@@ -1,0 +1,86 @@
+"""`Step` for workflows that are plain functions: a bridge to the event loop, without logic of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from datetime import datetime
+from typing import Any, ParamSpec, TypeVar, overload
+from uuid import UUID
+
+from stepwell.core.duration import DurationLike
+from stepwell.core.retry import Retry
+from stepwell.runtime.step import Step
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class SyncStep:
+    """The durable calls of one execution whose workflow is not async. Each does what Step's of the same name does."""
+
+    __slots__ = ("_loop", "_step")
+
+    def __init__(self, step: Step, loop: asyncio.AbstractEventLoop) -> None:
+        self._step, self._loop = step, loop
+
+    def __call__(self, *, retry: Retry | None = None, timeout: DurationLike | None = None) -> SyncStep:
+        """See Step."""
+        return SyncStep(self._step(retry=retry, timeout=timeout), self._loop)
+
+    @overload
+    def run(self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def run(self, name: str, function: Callable[..., R], /, *args: Any, was: str, **kwargs: Any) -> R: ...
+    @overload
+    def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def run(self, name: Any, /, *args: Any, was: str | None = None, **kwargs: Any) -> Any:
+        """See Step.run."""
+        return self._await(self._step.run(name, *args, was=was, **kwargs))
+
+    def map(self, name: str, function: Callable[[T], R], items: Iterable[T], /, *, concurrency: int = 20) -> list[R]:
+        """See Step.map."""
+        return self._await(self._step.map(name, function, items, concurrency=concurrency))
+
+    def transaction(self, name: str, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
+        """See Step.transaction."""
+        return self._await(self._step.transaction(name, function, *args, **kwargs))
+
+    def sleep(self, name: str, duration: DurationLike) -> None:
+        """See Step.sleep."""
+        self._await(self._step.sleep(name, duration))
+
+    def sleep_until(self, name: str, at: datetime) -> None:
+        """See Step.sleep_until."""
+        self._await(self._step.sleep_until(name, at))
+
+    def now(self) -> datetime:
+        """See Step.now."""
+        return self._await(self._step.now())
+
+    def uuid(self) -> UUID:
+        """See Step.uuid."""
+        return self._await(_soon(self._step.uuid))
+
+    def random(self) -> float:
+        """See Step.random."""
+        return self._await(_soon(self._step.random))
+
+    @property
+    def execution_id(self) -> UUID:
+        """See Step.execution_id."""
+        return self._step.execution_id
+
+    @property
+    def idempotency_key(self) -> str:
+        """See Step.idempotency_key."""
+        return self._step.idempotency_key
+
+    def _await(self, call: Coroutine[Any, Any, T]) -> T:
+        """Run it on the event loop, in this thread's context, so that it knows its branch."""
+        return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+
+
+async def _soon(call: Callable[[], T]) -> T:
+    return call()

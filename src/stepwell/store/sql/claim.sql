@@ -1,8 +1,13 @@
 -- Lease due executions to a live session, with their history. `c` must be materialised: as a join partner it could be
--- run again and claim more than the limit. An execution that has crashed workers ("suspect") is taken one at a time, so
--- that the next crash blames nobody else. Locks: worker (shared), execution (skipping locked ones).
+-- run again and claim more than the limit. An execution that has crashed workers (`s`, suspect) is taken one at a time, so
+-- that the next crash blames nobody else; it counts against the limit.
+-- Locks: worker (shared), execution (skipping locked ones).
 with me as materialized (
     select id from stepwell.worker where id = $1::uuid and expires_at > now() for key share
+), s as materialized (
+    select e.id from stepwell.execution e
+    where $6::boolean and e.queue = any($2::text[]) and e.due_at <= now() and e.crashes >= 2 and e.workflow = any($3::text[])
+    order by e.due_at limit least($4::int, 1) for update skip locked
 ), c as materialized (
     select d.id, d.due_at
     from unnest($2::text[]) as q(name) cross join lateral (
@@ -10,11 +15,7 @@ with me as materialized (
         where e.queue = q.name and e.due_at >= $5::timestamptz and e.due_at <= now() and e.crashes < 2
           and e.workflow = any($3::text[])
         order by e.due_at limit $4::int for update skip locked) d
-    limit $4::int
-), s as materialized (
-    select e.id from stepwell.execution e
-    where $6::boolean and e.queue = any($2::text[]) and e.due_at <= now() and e.crashes >= 2 and e.workflow = any($3::text[])
-    order by e.due_at limit 1 for update skip locked
+    limit $4::int - (select count(*)::int from s)
 ), u as (
     update stepwell.execution x
     set owner = me.id, status = 'running', due_at = null, reason = null, passes = x.passes + 1,

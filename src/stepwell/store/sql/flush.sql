@@ -1,8 +1,8 @@
 -- Store every checkpoint, failed attempt and outcome of one process. The session's row is held until commit: the reaper
 -- must delete it first, so it waits for this write or this write finds nothing. Each row also asks that the session still
 -- owns the execution (as a subquery, and with "is not distinct from", so that the planner can only look each row up by its
--- id: joined by owner it would read every execution of this worker for every row). An accepted cancel wins over any outcome, because the caller was told so.
--- Locks: worker (shared), execution.
+-- id: joined by owner it would read every execution of this worker for every row). An accepted cancel wins over any outcome,
+-- because the caller was told so. Locks: worker (shared), execution in the order of the ids.
 with me as materialized (
     select id from stepwell.worker where id = $1::uuid for key share
 ), cp as (
@@ -30,8 +30,9 @@ with me as materialized (
         error = case when x.cancel_requested_at is null then n.error end,
         reason = case when x.cancel_requested_at is null then n.reason else x.reason end,
         failed_steps = case when x.cancel_requested_at is null and n.failed_steps <> '' then string_to_array(n.failed_steps, E'\n') end
-    from me cross join unnest($13::uuid[], $14::text[], $15::timestamptz[], $16::bytea[], $17::bytea[], $18::text[], $19::text[])
-        as n(id, status, due_at, result, error, reason, failed_steps)
+    from me cross join (
+        select * from unnest($13::uuid[], $14::text[], $15::timestamptz[], $16::bytea[], $17::bytea[], $18::text[], $19::text[])
+            as n(id, status, due_at, result, error, reason, failed_steps) order by n.id) n
     where x.id = n.id and x.owner is not distinct from me.id
     returning x.id, x.is_awaited and x.finished_at is not null as is_awaited
 ), hint as (
@@ -44,5 +45,6 @@ select exists (select from me),
             then array(select unnest($2::uuid[] || $8::uuid[] || $13::uuid[])
                        except (select execution_id from cp union all select execution_id from at union all select id from fin))
        end,
-       array(select x.id from stepwell.execution x where x.owner = $1::uuid and x.cancel_requested_at is not null),
+       array(select x.id from stepwell.execution x
+             where x.owner = $1::uuid and x.cancel_requested_at is not null and x.id <> all($13::uuid[])),
        (select count(*) from hint)

@@ -16,8 +16,8 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from stepwell.core.payload import pack, unpack
-from stepwell.core.roundtrip import MAX_DEPTH, is_plain, locate, parts_of, refuse_difference
+from stepwell.core.payload import MAX_DEPTH, pack, refuse_deep, unpack
+from stepwell.core.roundtrip import is_plain, locate, parts_of, refuse_difference
 from stepwell.errors import InvalidOption, InvalidValue
 
 T = TypeVar("T")
@@ -52,26 +52,30 @@ class Codec(Generic[T]):
         """
         text = _to_text(value)
         data = pack(text)
-        decoded = self.decode_text(text)
+        decoded = self._decode(text)
         if not (self._keeps_plain_values and is_plain(value)):
             refuse_difference(value, decoded, way_out=self._way_out)
         return data, decoded
 
     def decode(self, data: bytes) -> T:
         """The value of stored bytes, a fresh one each time. InvalidValue when they do not fit the annotation."""
-        return self.decode_text(unpack(data))
+        return self._decode(unpack(data))
 
     def decode_text(self, text: bytes) -> T:
-        """The value of a JSON text that was never stored, such as the body of a request."""
+        """The value of a JSON text from outside, such as the body of a request, whatever it may hold."""
+        refuse_deep(text)
+        return self._decode(text)
+
+    def adapt(self, value: object) -> T:
+        """What the annotation makes of a value, conversions included: a tuple becomes the list it is annotated as."""
+        return self._decode(_to_text(value))
+
+    def _decode(self, text: bytes) -> T:
         try:
             value: T = self._read(text)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise _unreadable(error) from error
         return value
-
-    def adapt(self, value: object) -> T:
-        """What the annotation makes of a value, conversions included: a tuple becomes the list it is annotated as."""
-        return self.decode_text(_to_text(value))
 
 
 @lru_cache(maxsize=MAX_CODECS)

@@ -150,8 +150,8 @@ def _object_texts(text: bytes) -> dict[str, bytes] | None:
 def _annotation(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     if parameter.kind not in _NAMED:
         raise InvalidOption(
-            f"{function.__qualname__}: parameter '{parameter}' has no name of its own in the stored input;"
-            " give every parameter of a workflow a name (no *args, **kwargs or positional-only ones)"
+            f"{function.__qualname__}: parameter '{parameter.name}' cannot be passed by its name, as stored input is;"
+            " a workflow takes no *args, **kwargs or positional-only parameters"
         )
     if parameter.annotation is parameter.empty:
         return Any

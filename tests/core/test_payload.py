@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+import json
 import random
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwell.core.payload import COMPRESS_ABOVE_BYTES, PAYLOAD_LIMIT_BYTES, TEXT_LIMIT_BYTES, pack, unpack
+from stepwell.core.payload import (
+    COMPRESS_ABOVE_BYTES,
+    MAX_DEPTH,
+    PAYLOAD_LIMIT_BYTES,
+    TEXT_LIMIT_BYTES,
+    depth_of,
+    pack,
+    refuse_deep,
+    unpack,
+)
 from stepwell.errors import InvalidValue, PayloadTooLarge
 
 
@@ -84,3 +95,27 @@ def test_stored_bytes_that_expand_without_end_are_refused_before_they_do() -> No
 def test_damaged_stored_bytes_are_named_as_such(damaged: bytes) -> None:
     with pytest.raises(InvalidValue, match="stored damaged"):
         unpack(damaged)
+
+
+def levels(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(levels, value.values()), default=0)
+    return 1 + max(map(levels, value), default=0) if isinstance(value, list) else 0
+
+
+tricky_text = st.text('[]{}"\\a', max_size=6)
+trees = st.recursive(
+    tricky_text, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(tricky_text, inner, max_size=3)
+)
+
+
+@given(trees)
+def test_depth_counts_brackets_outside_of_strings_only(value: Any) -> None:
+    assert depth_of(json.dumps(value).encode()) == levels(value)
+
+
+def test_text_is_refused_from_the_first_level_too_many() -> None:
+    """F70"""
+    refuse_deep(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
+    with pytest.raises(InvalidValue, match="nested deeper than 100 levels"):
+        refuse_deep(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1))

@@ -1,4 +1,4 @@
-"""What a value looks like at rest: JSON text, compressed when it is long, and never above a limit.
+"""What a value looks like at rest: JSON text, compressed when it is long, never too large and never too deep.
 
 JSON text begins with a printable byte; a compressed payload begins with the byte 0x01, so each says what it is.
 """
@@ -6,6 +6,7 @@ JSON text begins with a printable byte; a compressed payload begins with the byt
 from __future__ import annotations
 
 import zlib
+from itertools import accumulate
 
 from stepwell.errors import InvalidValue, PayloadTooLarge
 
@@ -17,6 +18,9 @@ TEXT_LIMIT_BYTES = 16 * PAYLOAD_LIMIT_BYTES
 
 COMPRESS_ABOVE_BYTES = 64 * 1024
 """Below this, compression costs more time than the bytes it saves."""
+
+MAX_DEPTH = 100
+"""Levels of nesting. Not every Python can read 1,000 of them back, and no honest value comes near 100."""
 
 _COMPRESSED = b"\x01"
 _FASTEST = 1  # level 6 takes four times as long for a tenth fewer bytes
@@ -49,3 +53,21 @@ def unpack(data: bytes) -> bytes:
     if not inflater.eof or inflater.unused_data:
         raise InvalidValue(path="$", reason="is stored damaged: it does not end where it should")
     return text
+
+
+def refuse_deep(text: bytes) -> None:
+    """Raise InvalidValue for JSON text nested too deep, before a recursive reader meets it."""
+    if len(text) > MAX_DEPTH and depth_of(text) > MAX_DEPTH:
+        raise InvalidValue(path="$", reason=f"is nested deeper than {MAX_DEPTH} levels; flatten it")
+
+
+def depth_of(text: bytes) -> int:
+    """How many levels deep a JSON text is nested, found without recursion; of other text, some number."""
+    unescaped = text.replace(rb"\\", b"").replace(rb"\"", b"")
+    outside_strings = b"".join(unescaped.split(b'"')[::2])
+    brackets = outside_strings.translate(None, delete=_NOT_BRACKETS)
+    return max(accumulate(map(_LEVEL_CHANGE.__getitem__, brackets)), default=0)
+
+
+_LEVEL_CHANGE = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NOT_BRACKETS = bytes(set(range(256)) - _LEVEL_CHANGE.keys())

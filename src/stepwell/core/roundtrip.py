@@ -17,10 +17,8 @@ from functools import lru_cache
 from itertools import count
 from typing import Any
 
+from stepwell.core.payload import MAX_DEPTH
 from stepwell.errors import InvalidValue
-
-MAX_DEPTH = 100
-"""Levels of nesting. Python cannot read 1,000 of them back, and no honest value comes near 100."""
 
 MIN_INT, MAX_INT = -(2**63), 2**64 - 1
 """Integers beyond 64 bits are read as floats, or not at all, by most readers of JSON."""

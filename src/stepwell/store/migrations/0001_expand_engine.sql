@@ -128,16 +128,17 @@ select e.id, e.workflow, e.queue, e.status,
            when e.status = 'pending' and not exists (
                select from stepwell.worker k where e.workflow = any(k.workflows) and e.queue = any(k.queues) and k.expires_at > now())
                then 'no worker has this workflow' || coalesce('; ' || e.reason, '')
-           when e.status = 'pending' and e.due_at > now() then coalesce(e.reason, 'due') || ' until ' || e.due_at
+           when e.status = 'pending' and e.due_at > now()
+               then coalesce(e.reason, 'due') || to_char(e.due_at at time zone 'UTC', '" until "YYYY-MM-DD HH24:MI:SS" UTC"')
            when e.status = 'pending' then coalesce(e.reason || '; ', '') || 'ready, waits for a free worker'
            else e.reason
        end as why,
        e.due_at, e.key, e.tags, e.passes, e.crashes, w.name as worker,
        (select count(*) from stepwell.checkpoint c where c.execution_id = e.id) as checkpoints,
        e.created_at, e.started_at, e.claimed_at, e.finished_at,
-       convert_from(case when get_byte(e.input, 0) <> 1 then e.input end, 'UTF8') as input,
-       convert_from(case when get_byte(e.result, 0) <> 1 then e.result end, 'UTF8') as result,
-       convert_from(case when get_byte(e.error, 0) <> 1 then e.error end, 'UTF8') as error
+       convert_from(case when substr(e.input, 1, 1) <> '\x01' then e.input end, 'UTF8') as input,
+       convert_from(case when substr(e.result, 1, 1) <> '\x01' then e.result end, 'UTF8') as result,
+       convert_from(case when substr(e.error, 1, 1) <> '\x01' then e.error end, 'UTF8') as error
 from stepwell.execution e left join stepwell.worker w on w.id = e.owner;
 comment on view stepwell.executions is 'What runs, what waits and why. input, result and error are JSON text, null when stored compressed.';
 
@@ -145,11 +146,11 @@ create view stepwell.steps as
 select c.execution_id, c.key as step, c.kind, case when c.is_failure then 'failed' else 'completed' end as state,
        c.recorded_at, null::timestamptz as retry_at,
        (select count(*) from stepwell.attempt a where a.execution_id = c.execution_id and a.key = c.key) + 1 as attempt,
-       convert_from(case when get_byte(c.value, 0) <> 1 then c.value end, 'UTF8') as value
+       convert_from(case when substr(c.value, 1, 1) <> '\x01' then c.value end, 'UTF8') as value
 from stepwell.checkpoint c
 union all
 select a.execution_id, a.key, 'step', 'attempt failed', a.failed_at, a.retry_at, a.attempt,
-       convert_from(case when get_byte(a.error, 0) <> 1 then a.error end, 'UTF8')
+       convert_from(case when substr(a.error, 1, 1) <> '\x01' then a.error end, 'UTF8')
 from stepwell.attempt a;
 comment on view stepwell.steps is 'Every stored outcome and every failed attempt, per execution. value is JSON text, null when stored compressed.';
 

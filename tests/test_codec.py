@@ -13,6 +13,7 @@ import random
 import subprocess
 import sys
 import time
+import typing
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -304,6 +305,8 @@ def test_an_integer_with_too_many_digits_to_write_down_is_refused(hold: Callable
         (Sequence[Colour], [Colour.RED]),
         (Literal["a", 1], 1),
         (dict[int, float], {1: 0.5}),
+        (typing.Dict, {"a": [1]}),  # noqa: UP006 (still written, and still bare)
+        (dict[str, int | None] | list[str], {"a": None}),
         (Annotated[int, msgspec.Meta(ge=1)], 1),
         (int | str | None, "1"),
         (Line, Line("a", 1)),
@@ -325,6 +328,17 @@ def test_objects_without_equality_are_compared_by_their_fields() -> None:
     with pytest.raises(InvalidValue) as refused:
         codec_for(Incomparable).encode(Incomparable(math.nan))
     assert refused.value.path == "$.amount"
+
+
+def test_attrs_classes_are_compared_by_their_fields() -> None:
+    attrs = pytest.importorskip("attrs")
+    visit = attrs.make_class("visit", {"at": attrs.field(type=datetime)})
+
+    assert codec_for(visit).encode(visit(datetime(2024, 1, 1, tzinfo=UTC)))[1] == visit(
+        datetime(2024, 1, 1, tzinfo=UTC)
+    )
+    with pytest.raises(InvalidValue, match=r"\$\.at is a naive datetime"):
+        codec_for(visit).encode(visit(datetime(2024, 1, 1)))  # noqa: DTZ001 (the fault under test)
 
 
 def test_an_int_where_a_float_is_annotated_becomes_the_float_a_replay_sees() -> None:
@@ -484,7 +498,7 @@ def test_the_order_of_keys_does_not_change_a_digest(value: dict[str, Any], chanc
 
 @given(st.recursive(plain | changing, lambda children: st.lists(children) | st.tuples(children), max_leaves=5))
 def test_a_digest_is_32_bits_whatever_the_arguments(value: Any) -> None:
-    assert -(2**31) <= digest((value,), {"also": value}) < 2**31
+    assert -(2**31) <= digest((value,), {"also": value, "\ud800": 1}) < 2**31
 
 
 @given(plain, plain)

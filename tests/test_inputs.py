@@ -149,10 +149,20 @@ def test_a_call_that_does_not_fit_is_refused_with_the_place(
     assert faulty_paths(refused) == paths
 
 
-def test_an_input_above_the_limit_is_refused_with_its_size_and_the_workflow() -> None:
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda name: GREET.bind((name,), {}),
+        lambda name: GREET.bind_json({"name": name}),
+        lambda name: GREET.bind_json(b'"' + name.encode() + b'"'),
+    ],
+)
+def test_an_input_above_the_limit_is_refused_with_its_size_and_the_workflow(start: Callable[[str], bytes]) -> None:
     """F74"""
+    name = random.Random(1).randbytes(2 * PAYLOAD_LIMIT_BYTES).hex()
+
     with pytest.raises(PayloadTooLarge, match="input of workflow 'greet'") as refused:
-        GREET.bind((random.Random(1).randbytes(2 * PAYLOAD_LIMIT_BYTES).hex(),), {})
+        start(name)
 
     assert refused.value.size_bytes > PAYLOAD_LIMIT_BYTES
 

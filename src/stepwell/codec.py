@@ -95,7 +95,7 @@ def _keeps_plain_values(annotation: Any) -> bool:
     """Whether plain JSON values that fit an annotation come back by it as they were."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is dict:
-        return arguments[0] is str and _keeps_plain_values(arguments[1])
+        return arguments[:1] == (str,) and _keeps_plain_values(arguments[1])
     if origin in (list, Union, UnionType):
         return all(map(_keeps_plain_values, arguments))
     return annotation in _PLAIN_ANNOTATIONS
@@ -153,7 +153,8 @@ def digest(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
     try:
         text = _encode_ordered((args, kwargs))
     except Exception:  # noqa: BLE001 (code of the user's types runs in there, and a digest is never worth a failure)
-        text = _encode_ordered(([_digestible(value) for value in args], {k: _digestible(v) for k, v in kwargs.items()}))
+        named = {ascii(name): _digestible(value) for name, value in kwargs.items()}
+        text = _encode_ordered(([_digestible(value) for value in args], named))
     checksum = zlib.crc32(text)
     return checksum - 2**32 if checksum >= 2**31 else checksum
 

@@ -7,7 +7,7 @@ does not change an execution that has begun.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NotRequired, TypedDict
 
 import msgspec
@@ -31,6 +31,7 @@ class InputCodec:
         annotations = {p.name: _annotation(function, p) for p in parameters}
         self._codecs = {name: codec_for(annotation) for name, annotation in annotations.items()}
         self._defaults = {p.name: self._default(p) for p in parameters if p.default is not p.empty}
+        self._required = tuple(name for name in self._codecs if name not in self._defaults)
         self._positional = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         self._whole = self._codec_of_all(annotations)
 
@@ -106,13 +107,14 @@ class InputCodec:
         faults += [(path_of([name]), "is given twice") for name in given if name in kwargs]
         return given | dict(kwargs), faults
 
-    def _misnamed(self, given: Iterable[str]) -> list[Fault]:
-        given = set(given)
-        takes = f"the workflow takes: {', '.join(self._codecs) or 'nothing'}"
-        missing = [name for name in self._codecs if name not in given and name not in self._defaults]
-        unknown = sorted(given - self._codecs.keys())
+    def _misnamed(self, given: Mapping[str, Any]) -> list[Fault]:
+        unknown = [name for name in given if name not in self._codecs]
+        missing = [name for name in self._required if name not in given]
+        if not unknown and not missing:
+            return []
+        not_taken = f"is not a parameter; the workflow takes: {', '.join(self._codecs) or 'nothing'}"
         return [(path_of([name]), "is missing") for name in missing] + [
-            (path_of([name]), f"is not a parameter; {takes}") for name in unknown
+            (path_of([name]), not_taken) for name in unknown
         ]
 
     def _value_faults(self, values: Mapping[str, Any]) -> list[Fault]:
@@ -129,6 +131,8 @@ class InputCodec:
         try:
             text = data if isinstance(data, bytes) else unpack(codec_for(Any).encode(data)[0])
             texts = _object_texts(text)
+        except PayloadTooLarge as error:
+            raise error.at(self._where) from error
         except InvalidValue as error:
             raise InvalidInput(self.workflow, [(error.path, error.reason)]) from error
         if len(self.names) == 1 and (texts is None or tuple(texts) != self.names):

@@ -154,22 +154,31 @@ class MemoryStore:
     async def create(self, new: Sequence[NewExecution]) -> Sequence[Created]:
         with self._lock:
             before = len(self._executions)
-            answers = [self._accept(one) for one in new]
+            is_refused = any(row.new.input != one.input for one in new if (row := self._holder(one)))
+            answers = [self._answer(one) if is_refused else self._accept(one) for one in new]
             if len(self._executions) > before:
                 self._hint_work()
             return answers
 
-    def _accept(self, new: NewExecution) -> Created:
-        if new.id in self._executions:  # accepted before, but the answer was lost
+    def _holder(self, new: NewExecution) -> ExecutionRow | None:
+        """The execution that has this one's key."""
+        return None if new.key is None else self._keys.get((new.workflow, new.key))
+
+    def _answer(self, new: NewExecution) -> Created:
+        holder = self._holder(new)
+        if holder is None or holder.id == new.id:
             return Created(new.id, is_new=True, input=None)
-        if new.key is not None and (standing := self._keys.get((new.workflow, new.key))):
-            return Created(standing.id, is_new=False, input=standing.new.input)
+        return Created(holder.id, is_new=False, input=holder.new.input)
+
+    def _accept(self, new: NewExecution) -> Created:
+        if new.id in self._executions or self._holder(new):
+            return self._answer(new)
         now = self.clock.now()
         row = ExecutionRow(new, created_at=now, due_at=now + timedelta(seconds=new.delay_seconds))
         self._executions[new.id] = row
         if new.key is not None:
             self._keys[new.workflow, new.key] = row
-        return Created(new.id, is_new=True, input=None)
+        return self._answer(new)
 
     async def claim(self, session: SessionId, request: ClaimRequest) -> Claim:
         with self._lock:
@@ -301,12 +310,19 @@ class MemoryStore:
             stored = row.checkpoints.items() if row else ()
             return dict(Counter(key.split("/#")[0] for key, one in stored if one.checkpoint.kind == Kind.ITEM))
 
-    async def ended(self, ids: Sequence[ExecutionId], *, mark: bool) -> Sequence[Execution]:
+    async def ended(self, ids: Sequence[ExecutionId]) -> Sequence[Execution]:
         with self._lock:
-            rows = [self._executions[id] for id in dict.fromkeys(ids) if id in self._executions]
+            return [row.shown(self._why(row)) for row in self._known(ids) if row.status.is_final]
+
+    async def watch(self, ids: Sequence[ExecutionId]) -> Sequence[Execution]:
+        with self._lock:
+            rows = self._known(ids)
             for row in rows:
-                row.is_awaited = row.is_awaited or mark
-            return [row.shown(self._why(row)) for row in rows if row.status.is_final]
+                row.is_awaited = True
+            return [row.shown(row.reason) for row in rows]
+
+    def _known(self, ids: Sequence[ExecutionId]) -> Sequence[ExecutionRow]:
+        return [self._executions[id] for id in dict.fromkeys(ids) if id in self._executions]
 
     def _why(self, row: ExecutionRow) -> str | None:
         """Why it is not moving, in the words of the view `stepwell.executions`."""

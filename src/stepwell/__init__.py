@@ -1,1 +1,91 @@
-"""Durable execution for Python on PostgreSQL."""
+"""Durable execution for Python on PostgreSQL: ordinary functions whose steps survive crashes.
+
+Names are loaded when they are first used, so that `stepwell --help` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stepwell.app import App as App
+    from stepwell.app import Handle as Handle
+    from stepwell.core.model import Execution as Execution
+    from stepwell.core.model import StepRecord as StepRecord
+    from stepwell.core.retry import Retry as Retry
+    from stepwell.core.status import Status as Status
+    from stepwell.errors import DatabaseError as DatabaseError
+    from stepwell.errors import DatabaseNotReady as DatabaseNotReady
+    from stepwell.errors import DatabaseUnavailable as DatabaseUnavailable
+    from stepwell.errors import EmbeddedUnavailable as EmbeddedUnavailable
+    from stepwell.errors import ExecutionCancelled as ExecutionCancelled
+    from stepwell.errors import ExecutionFailed as ExecutionFailed
+    from stepwell.errors import InvalidInput as InvalidInput
+    from stepwell.errors import InvalidOption as InvalidOption
+    from stepwell.errors import InvalidValue as InvalidValue
+    from stepwell.errors import KeyConflict as KeyConflict
+    from stepwell.errors import NotAllowed as NotAllowed
+    from stepwell.errors import PayloadTooLarge as PayloadTooLarge
+    from stepwell.errors import Permanent as Permanent
+    from stepwell.errors import ResultTimeout as ResultTimeout
+    from stepwell.errors import RetryAfter as RetryAfter
+    from stepwell.errors import StepFailed as StepFailed
+    from stepwell.errors import StepTimeout as StepTimeout
+    from stepwell.errors import StepwellError as StepwellError
+    from stepwell.errors import UnknownExecution as UnknownExecution
+    from stepwell.errors import UnknownWorkflow as UnknownWorkflow
+    from stepwell.runtime.context import StepContext as StepContext
+    from stepwell.runtime.context import current_step as current_step
+    from stepwell.runtime.functions import step as step
+    from stepwell.runtime.registry import Workflow as Workflow
+    from stepwell.runtime.step import Step as Step
+    from stepwell.runtime.sync_step import SyncStep as SyncStep
+
+_ERRORS = (
+    "DatabaseError",
+    "DatabaseNotReady",
+    "DatabaseUnavailable",
+    "EmbeddedUnavailable",
+    "ExecutionCancelled",
+    "ExecutionFailed",
+    "InvalidInput",
+    "InvalidOption",
+    "InvalidValue",
+    "KeyConflict",
+    "NotAllowed",
+    "PayloadTooLarge",
+    "Permanent",
+    "ResultTimeout",
+    "RetryAfter",
+    "StepFailed",
+    "StepTimeout",
+    "StepwellError",
+    "UnknownExecution",
+    "UnknownWorkflow",
+)
+
+_HOMES = {
+    "App": "stepwell.app",
+    "Execution": "stepwell.core.model",
+    "Handle": "stepwell.app",
+    "Retry": "stepwell.core.retry",
+    "Status": "stepwell.core.status",
+    "Step": "stepwell.runtime.step",
+    "StepContext": "stepwell.runtime.context",
+    "StepRecord": "stepwell.core.model",
+    "SyncStep": "stepwell.runtime.sync_step",
+    "Workflow": "stepwell.runtime.registry",
+    "current_step": "stepwell.runtime.context",
+    "step": "stepwell.runtime.functions",
+    **dict.fromkeys(_ERRORS, "stepwell.errors"),
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'stepwell' has no attribute '{name}'")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value

@@ -164,3 +164,13 @@ def _annotation(function: Callable[..., Any], parameter: inspect.Parameter) -> A
 
 def _fault(name: str, error: InvalidValue) -> Fault:
     return path_of([name]) + error.path.removeprefix("$"), error.reason
+
+
+class _Nothing:
+    """No input was given; None is a value."""
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+NOTHING: Any = _Nothing()

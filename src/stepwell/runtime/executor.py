@@ -11,11 +11,11 @@ from functools import partial
 from typing import Any
 
 from stepwell.core.failure import Failure, failure_of
-from stepwell.core.model import CancelledOutcome, Claimed, Completed, Ending, Failed, Outcome, Suspended
-from stepwell.errors import InvalidValue, LeaseLost, StepFailed
+from stepwell.core.model import CancelledOutcome, Completed, Ending, Failed, Outcome, Suspended
+from stepwell.errors import Diverged, InvalidValue, LeaseLost, StepFailed
 from stepwell.failpoints import failpoint
 from stepwell.runtime.mapping import MapFailed
-from stepwell.runtime.passes import Closing, Pass, Surroundings, Suspend
+from stepwell.runtime.passes import Closing, Pass, Suspend
 from stepwell.runtime.registry import Workflow
 from stepwell.runtime.step import Step
 from stepwell.runtime.sync_step import SyncStep
@@ -62,7 +62,7 @@ async def _result(pass_: Pass, workflow: Workflow[Any, Any]) -> bytes:
     try:
         arguments = workflow.input.unbind(pass_.execution.input)
     except InvalidValue as error:
-        raise _unfit_input(error) from error
+        pass_.diverge(Diverged(step="input", expected=f"of another type ({error})", met="as the code declares it"))
     if workflow.is_async:
         pass_.begin(in_thread=False)
         if workflow.step_parameter:
@@ -85,10 +85,6 @@ async def _in_thread(pass_: Pass, workflow: Workflow[Any, Any], arguments: dict[
     return await loop.run_in_executor(
         pass_.around.workflow_threads, partial(context.run, workflow.function, **arguments)
     )
-
-
-def _unfit_input(error: InvalidValue) -> Exception:
-    return error
 
 
 def _timer(pass_: Pass, workflow: Workflow[Any, Any]) -> asyncio.TimerHandle | None:

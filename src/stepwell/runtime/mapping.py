@@ -26,7 +26,7 @@ class MapFailed(StepFailed):
 
 
 async def run(pass_: Pass, call: Call, items: Iterable[Any], *, concurrency: int) -> list[Any]:
-    """The results in the order of the items. `call` is that of an item, but under the map's key and without arguments."""
+    """The results in the order of the items. `call` is that of an item, under the map's key and without arguments."""
     if not 1 <= concurrency <= MAX_CONCURRENCY:
         raise InvalidOption(f"map '{call.key}': concurrency is {concurrency}, use 1 to {MAX_CONCURRENCY:,}")
     summary = pass_.stored(call.key, Kind.MAP)
@@ -93,9 +93,7 @@ class _Map:
 
     async def _run(self, index: int, item: Call) -> None:
         try:
-            self._results[index] = await attempts.perform(
-                self._pass, item, attempts.plain_body, is_deferrable=True
-            )
+            self._results[index] = await attempts.perform(self._pass, item, attempts.plain_body, is_deferrable=True)
         except StepFailed as failed:
             self._failures[index] = failed
         except Deferred as later:

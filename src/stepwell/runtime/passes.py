@@ -79,6 +79,7 @@ class Pass:
         self._loop = asyncio.get_running_loop()
         self._root: asyncio.Task[Any] | None = asyncio.current_task()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._is_cut = False
         self._active = 0
         self._activity = 0
         self._blocked: list[asyncio.Future[None]] = []
@@ -190,8 +191,8 @@ class Pass:
                 if not never.done():
                     self.was_refused = True
                     never.set_exception(Suspend())
-        if at_once:
-            self.was_refused = True
+        if at_once and not self._is_cut:
+            self._is_cut = self.was_refused = True
             for task in {*self._tasks, self._root}:
                 if task is not None and task is not asyncio.current_task():
                     task.cancel()

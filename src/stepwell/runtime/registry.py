@@ -70,7 +70,7 @@ class Registry:
         self,
         function: Callable[P, Any],
         *,
-        id: str | None,  # noqa: A002 - the word users know
+        id: str | None,
         queue: str,
         retry: Retry | None,
         timeout: DurationLike | None,

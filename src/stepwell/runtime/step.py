@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar, overload
 from uuid import UUID
 
-from stepwell.codec import codec_for, digest
+from stepwell.codec import Codec, codec_for, digest
 from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
 from stepwell.core.model import Kind, NewCheckpoint
 from stepwell.core.replay import derived_random, derived_uuid
@@ -24,7 +24,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-_TIME = codec_for(datetime)
+_TIME: Codec[datetime] = codec_for(datetime)
 
 
 class Step:
@@ -46,29 +46,27 @@ class Step:
 
     @overload
     async def run(
-        self, name: str, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> R: ...
-    @overload
-    async def run(self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
-    @overload
-    async def run(
         self, name: str, function: Callable[..., Awaitable[R]], /, *args: Any, was: str, **kwargs: Any
     ) -> R: ...
     @overload
     async def run(self, name: str, function: Callable[..., R], /, *args: Any, was: str, **kwargs: Any) -> R: ...
     @overload
+    async def run(self, name: str, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    async def run(self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
     async def run(self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
     async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
-    async def run(self, name: Any, /, *args: Any, was: str | None = None, **kwargs: Any) -> Any:
+    async def run(self, name: Any, /, *args: Any, **kwargs: Any) -> Any:
         """The result of `function(*args, **kwargs)`, an atomic step: run and stored once.
 
         An async function runs on the event loop, any other in a thread. Without a name the function must have one by
-        `@stepwell.step`. A name used again gets an ordinal (fetch#2). `was` is the name that the step had before. Raises
-        StepFailed when all attempts failed, on every pass.
+        `@stepwell.step`. A name used again gets an ordinal (fetch#2). `was` is the name that the step had before.
+        Raises StepFailed when all attempts failed, on every pass.
         """
         name, function, args = _named(name, args)
-        key = self._pass.key(name, was)
+        key = self._pass.key(name, kwargs.pop("was", None))
         return await attempts.run(self._pass, self._call(key, Kind.STEP, function, args, kwargs))
 
     async def map(
@@ -171,7 +169,7 @@ class Step:
                 self._pass.leave()
             return at
         await asyncio.sleep(0)  # as in attempts.run
-        until: datetime = _TIME.decode(stored.value)
+        until = _TIME.decode(stored.value)
         if kind is Kind.SLEEP and stored.digest != arguments and until > self._pass.now():
             self._pass.diverge(Diverged(step=key, expected=f"a sleep until {until:%Y-%m-%d %H:%M:%S}Z", met="another"))
         return until
@@ -189,4 +187,3 @@ def _named(name: Any, args: tuple[Any, ...]) -> tuple[str, Callable[..., Any], t
     if default is None:
         raise InvalidOption(f"{name!r:.100} has no name as a step: decorate it with @stepwell.step() or give one first")
     return default, name, args
-

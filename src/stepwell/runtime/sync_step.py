@@ -30,14 +30,14 @@ class SyncStep:
         return SyncStep(self._step(retry=retry, timeout=timeout), self._loop)
 
     @overload
-    def run(self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
-    @overload
     def run(self, name: str, function: Callable[..., R], /, *args: Any, was: str, **kwargs: Any) -> R: ...
     @overload
+    def run(self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
     def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
-    def run(self, name: Any, /, *args: Any, was: str | None = None, **kwargs: Any) -> Any:
+    def run(self, name: Any, /, *args: Any, **kwargs: Any) -> Any:
         """See Step.run."""
-        return self._await(self._step.run(name, *args, was=was, **kwargs))
+        return self._await(self._step.run(name, *args, **kwargs))
 
     def map(self, name: str, function: Callable[[T], R], items: Iterable[T], /, *, concurrency: int = 20) -> list[R]:
         """See Step.map."""

@@ -75,7 +75,10 @@ class Store(Sessions, Protocol):
         """The store's clock as far as this process knows it: never ahead of it, and never before an answer's `now`."""
 
     async def create(self, new: Sequence[NewExecution]) -> Sequence[Created]:
-        """Accept executions, in the order given. One with a key that is taken yields the earlier execution."""
+        """Accept executions, all or none, and answer in the order given.
+
+        A key that is taken yields the earlier execution; if that one has another input, nothing is stored.
+        """
 
     async def claim(self, session: SessionId, request: ClaimRequest) -> Claim:
         """Lease up to `limit` due executions. No two sessions hold the same one. Raises LeaseLost."""
@@ -125,8 +128,11 @@ class Reader(Protocol):
     async def progress(self, execution_id: ExecutionId) -> dict[str, int]:
         """How many items of each of its maps are stored, by the map's key."""
 
-    async def ended(self, ids: Sequence[ExecutionId], *, mark: bool) -> Sequence[Execution]:
-        """Those of the executions that have ended. `mark` also asks to be woken when the others do."""
+    async def ended(self, ids: Sequence[ExecutionId]) -> Sequence[Execution]:
+        """Those of the executions that have ended."""
+
+    async def watch(self, ids: Sequence[ExecutionId]) -> Sequence[Execution]:
+        """The executions as they are now, and a "done" hint whenever one of them ends after that."""
 
 
 class Wakeups(Protocol):

@@ -127,15 +127,12 @@ class PostgresStore:
 
     async def create(self, new: Sequence[NewExecution]) -> Sequence[Created]:
         """As Store.create. A lost connection is tried once more: the ids, made by us, tell what was committed."""
-        ordered = _first_of_each_key(new)
+        ordered = rows.first_of_each_key(new)
         try:
             found = await self._run("create", *rows.create_parameters(ordered))
         except DatabaseUnavailable:
             found = await self._create_again(ordered)
-        standing = {
-            (workflow, key): (ExecutionId(identity), given) for identity, workflow, key, given, _ in found if identity
-        }
-        return [_answer(row, standing.get((row.workflow, row.key))) for row in new]
+        return rows.created_of(new, found)
 
     async def _create_again(self, new: Sequence[NewExecution]) -> Rows:
         stored = {row[0] for row in await self._run("existing", binary.uuids([row.id for row in new]))}
@@ -166,7 +163,8 @@ class PostgresStore:
         return Flushed(frozenset(refused or ()), frozenset(cancelling))
 
     async def cancel(self, execution_id: ExecutionId, *, reason: str) -> tuple[Status, bool] | None:
-        return await self._changed(execution_id, "cancel", execution_id.bytes, reason.encode())
+        answer = await self._changed(execution_id, "cancel", execution_id.bytes, reason.encode())
+        return answer and (answer[0], answer[1] or answer[0] is Status.CANCELLED)
 
     async def reopen(self, execution_id: ExecutionId) -> tuple[Status, bool] | None:
         return await self._changed(execution_id, "reopen", execution_id.bytes)
@@ -225,28 +223,14 @@ class PostgresStore:
     async def progress(self, execution_id: ExecutionId) -> dict[str, int]:
         return dict(await self._run("progress", execution_id.bytes))
 
-    async def ended(self, ids: Sequence[ExecutionId], *, mark: bool) -> Sequence[Execution]:
-        found = await self._run("watch" if mark else "ended", binary.uuids(ids))
-        executions = [rows.execution_of(row) for row in found]
-        return [execution for execution in executions if execution.status.is_final]
+    async def ended(self, ids: Sequence[ExecutionId]) -> Sequence[Execution]:
+        return [rows.execution_of(row) for row in await self._run("ended", binary.uuids(ids))]
+
+    async def watch(self, ids: Sequence[ExecutionId]) -> Sequence[Execution]:
+        return [rows.execution_of(row) for row in await self._run("watch", binary.uuids(ids))]
 
     def _sql(self, name: str) -> Statement:
         return statement(name, self.schema)
 
     async def _run(self, name: str, *parameters: bytes | None) -> Rows:
         return await (await self._main.wire()).run(self._sql(name), *parameters)
-
-
-def _first_of_each_key(new: Sequence[NewExecution]) -> Sequence[NewExecution]:
-    """One statement must not meet a key twice; the order of keys is the order of locks, against deadlocks."""
-    first: dict[object, NewExecution] = {}
-    for row in new:
-        first.setdefault((row.workflow, row.key) if row.key is not None else row.id, row)
-    return sorted(first.values(), key=lambda row: (row.workflow, row.key or ""))
-
-
-def _answer(row: NewExecution, standing: tuple[ExecutionId, bytes] | None) -> Created:
-    """What became of one start: keyless ones are always new."""
-    if standing is None or standing[0] == row.id:
-        return Created(row.id, is_new=True, input=None)
-    return Created(standing[0], is_new=False, input=standing[1])

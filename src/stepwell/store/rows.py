@@ -14,8 +14,10 @@ from stepwell.core.model import (
     Claim,
     Claimed,
     Completed,
+    Created,
     Ending,
     Execution,
+    ExecutionId,
     Failed,
     NewExecution,
     StepRecord,
@@ -25,6 +27,26 @@ from stepwell.core.model import (
 from stepwell.core.status import Status
 from stepwell.store import binary
 from stepwell.store.wire import Row
+
+
+def first_of_each_key(new: Sequence[NewExecution]) -> Sequence[NewExecution]:
+    """One statement must not meet a key twice; the order of keys is the order of locks, against deadlocks."""
+    first: dict[object, NewExecution] = {}
+    for row in new:
+        first.setdefault((row.workflow, row.key) if row.key is not None else row.id, row)
+    return sorted(first.values(), key=lambda row: (row.workflow, row.key or ""))
+
+
+def created_of(new: Sequence[NewExecution], found: Sequence[Row]) -> list[Created]:
+    """What became of each start, from the rows of `create.sql`: keyless ones are always new."""
+    standing = {(workflow, key): (identity, given) for identity, workflow, key, given, _ in found if identity}
+    return [_created(row, standing.get((row.workflow, row.key))) for row in new]
+
+
+def _created(row: NewExecution, standing: tuple[ExecutionId, bytes] | None) -> Created:
+    if standing is None or standing[0] == row.id:
+        return Created(row.id, is_new=True, input=None)
+    return Created(standing[0], is_new=False, input=standing[1])
 
 
 def create_parameters(new: Sequence[NewExecution]) -> list[bytes]:

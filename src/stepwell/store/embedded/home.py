@@ -36,8 +36,7 @@ def home_of(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     link = folder / HOME_LINK
     with FileLock(folder / START_LOCK) as lock:
-        if not lock.lock(exclusive=True, seconds=START_LOCK_SECONDS):
-            raise EmbeddedUnavailable(f"another process has held {folder / START_LOCK} for {START_LOCK_SECONDS} s")
+        lock.lock(exclusive=True, seconds=START_LOCK_SECONDS)
         if os.listdir(folder) == [START_LOCK]:
             _furnish(folder)
         if not link.is_symlink() and not _is_usable(folder):

@@ -28,6 +28,7 @@ class FileLock:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
         _open_locks.add(self)
 
@@ -35,15 +36,14 @@ class FileLock:
         """Take the lock, or change the one held, if nobody stands in the way. A failed change releases."""
         return _lock(self._fd, exclusive=exclusive)
 
-    def lock(self, *, exclusive: bool, seconds: float) -> bool:
-        """Take the lock within `seconds`; False when others held it all that time."""
+    def lock(self, *, exclusive: bool, seconds: float) -> None:
+        """Take the lock. Raises TimeoutError when others held it for `seconds`."""
         deadline, wait = time.monotonic() + seconds, FIRST_WAIT_SECONDS
         while not self.try_lock(exclusive=exclusive):
             if time.monotonic() > deadline:
-                return False
+                raise TimeoutError(f"another process has held {self._path} for {seconds:g} s")
             time.sleep(wait)
             wait = min(2 * wait, LAST_WAIT_SECONDS)
-        return True
 
     def close(self) -> None:
         """Release the lock and the file. Closing twice is allowed."""

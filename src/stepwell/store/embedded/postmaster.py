@@ -13,6 +13,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from stepwell.store.embedded.socket_folder import socket_setting
+
 PORT, SOCKET_FOLDER, ADDRESS, STATUS = 3, 4, 5, 7
 ANSWER_SECONDS = 1.0  # connecting on one machine takes microseconds
 
@@ -44,19 +46,19 @@ class Ready:
 Server = Stopped | Stale | Changing | Ready
 
 
-def pid_file(data: Path) -> Path:
-    return data / "postmaster.pid"
+def pid_file(home: Path) -> Path:
+    return home / "data" / "postmaster.pid"
 
 
-def look(data: Path) -> Server:
-    """The state of the server of `data` right now."""
+def look(home: Path) -> Server:
+    """The state of the server of `home` right now."""
     try:
-        lines = [line.strip() for line in os.fsdecode(pid_file(data).read_bytes()).splitlines()]
+        lines = [line.strip() for line in os.fsdecode(pid_file(home).read_bytes()).splitlines()]
     except FileNotFoundError:
         return Stopped()
     if len(lines) > STATUS and _answers(server := _address(lines)):
         return server if lines[STATUS] == "ready" else Changing()
-    return Changing() if lines and lines[0].isdecimal() and is_postmaster(int(lines[0]), data) else Stale()
+    return Changing() if lines and lines[0].isdecimal() and is_server_of(home, int(lines[0])) else Stale()
 
 
 def _address(lines: list[str]) -> Ready:
@@ -87,19 +89,20 @@ def _connect(server: Ready) -> socket.socket:
     return connection
 
 
-def is_postmaster(pid: int, data: Path) -> bool:
-    """Whether process `pid` lives and works in `data`.
+def is_server_of(home: Path, pid: int) -> bool:
+    """Whether process `pid` lives and is the server that was started for `home`.
 
     A process id alone proves nothing: after a reboot, and most of all in a container, it belongs to somebody else; and
-    a dead server stays a zombie with its id where nobody collects it (process 1 of a container).
+    a dead server stays a zombie with its id where nobody collects it (process 1 of a container). The command line
+    tells, and any user may read it; a zombie has none.
     """
     if sys.platform == "win32":
         return False  # PostgreSQL checks the process itself there
-    if Path("/proc/self/cwd").exists():
+    if Path("/proc/self/cmdline").exists():
         try:
-            return os.path.samefile(f"/proc/{pid}/cwd", data)
-        except OSError:
-            return False  # no such process, a zombie, or another user's
+            return os.fsencode(socket_setting(home)) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            return False
     ask = ["ps", "-o", "stat=,comm=", "-p", str(pid)]
-    shown = subprocess.run(ask, capture_output=True, text=True, check=False)  # noqa: S603
-    return "postgres" in shown.stdout and not shown.stdout.lstrip().startswith("Z")
+    shown = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+    return "postgres" in shown and not shown.startswith("Z")

@@ -87,8 +87,7 @@ class EmbeddedServer:
 @contextmanager
 def _start_lock(home: Path) -> Iterator[None]:
     with FileLock(home / START_LOCK) as lock:
-        if not lock.lock(exclusive=True, seconds=START_LOCK_SECONDS):
-            raise EmbeddedUnavailable(f"another process has been starting {home} for {START_LOCK_SECONDS} s")
+        lock.lock(exclusive=True, seconds=START_LOCK_SECONDS)
         yield
 
 
@@ -104,5 +103,5 @@ def _told_plainly(folder: Path) -> Iterator[None]:
         ) from error
     except (OSError, TimeoutExpired) as error:
         raise EmbeddedUnavailable(
-            f"no embedded PostgreSQL in {folder}: {error}; or set STEPWELL_DATABASE_URL"
+            f"cannot use an embedded PostgreSQL in {folder}: {error}; STEPWELL_DATABASE_URL can name another"
         ) from error

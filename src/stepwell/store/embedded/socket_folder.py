@@ -16,24 +16,29 @@ PROBE = ".s.PGSQL.test"  # as long as the name of the real one, ".s.PGSQL.5432"
 UNFIT = ',"\n'  # libpq and PostgreSQL would read the path as several
 
 
-def open_socket_folder(home: Path, account: Account) -> Path:
-    """`home`/socket, or where no socket fits (over ~100 bytes, some mounted file systems) a link to a temporary folder.
+def make_socket_folder(home: Path, account: Account) -> None:
+    """Make `home`/socket, which is a link to a temporary folder where no socket fits.
 
-    The same folder on each start, as long as it exists, so that a server started again keeps its URL.
+    None fits a path over ~100 bytes, nor some mounted file systems. A folder stays the same as long as it exists, so
+    that a server started again keeps its URL.
     """
     place = home / "socket"
     if place.is_symlink() and _is_private(place.readlink(), account):
-        return place.readlink()
+        return
     _remove(place)
     place.mkdir(mode=0o700)
     account.give(place)
-    if _fits(place):
-        return place
-    place.rmdir()
-    target = Path(tempfile.mkdtemp(prefix="stepwell-"))
-    account.give(target)
-    place.symlink_to(target)
-    return target
+    if not _fits(place):
+        place.rmdir()
+        target = Path(tempfile.mkdtemp(prefix="stepwell-"))
+        account.give(target)
+        place.symlink_to(target)
+
+
+def socket_setting(home: Path) -> str:
+    """The setting that a server of `home` is started with; no other server has it."""
+    place = home / "socket"
+    return f"unix_socket_directories={place.readlink() if place.is_symlink() else place}"
 
 
 def remove_socket_folder(home: Path, account: Account) -> None:

@@ -1,0 +1,412 @@
+"""The App: what wires settings, database, workflows, client and worker together. The only place that does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+from uuid import UUID
+
+from stepwell import settings
+from stepwell.client import Client, check_keys
+from stepwell.codec import codec_for
+from stepwell.core.duration import DurationLike
+from stepwell.core.model import DEFAULT_QUEUE, Created, Execution, ExecutionId, Filter, NewExecution, StepRecord
+from stepwell.core.retry import Retry
+from stepwell.core.status import Status
+from stepwell.database import Database, GivenBackend, PostgresDatabase
+from stepwell.errors import InvalidInput, InvalidOption, InvalidValue
+from stepwell.handle import result_of
+from stepwell.inputs import NOTHING
+from stepwell.runtime.functions import duration_option
+from stepwell.runtime.registry import Registry, Workflow
+from stepwell.runtime.shift import DEFAULTS, WorkerSettings
+from stepwell.runtime.worker import Worker
+from stepwell.store.base import Backend
+from stepwell.store.foreign import create_on, create_on_sync
+from stepwell.store.identity import new_id
+from stepwell.sync_app import SyncApp
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MAX_KEY_LENGTH = 500  # characters: the database's index holds 2,704 bytes per entry
+MAX_TAGS = 50
+
+AnyWorkflow = Workflow[..., Any] | str
+
+
+class Handle(Generic[R]):
+    """One execution. `is_new` is False when an earlier execution with the same key stands for the start."""
+
+    def __init__(self, app: App, execution_id: ExecutionId, *, is_new: bool = True) -> None:
+        self._app, self.id, self.is_new = app, execution_id, is_new
+
+    async def result(self, timeout: DurationLike | None = None) -> R:
+        """See App.result."""
+        result: R = await self._app.result(self.id, timeout=timeout)
+        return result
+
+    async def status(self) -> Status:
+        """See App.status."""
+        return await self._app.status(self.id)
+
+    async def cancel(self, *, reason: str = "cancelled") -> Status:
+        """See App.cancel."""
+        return await self._app.cancel(self.id, reason=reason)
+
+    def __repr__(self) -> str:
+        return f"<Handle {self.id}>"
+
+
+class App:
+    """The workflows of a program and the database in which their executions live.
+
+    Without a URL the database is that of STEPWELL_DATABASE_URL, else an embedded PostgreSQL in `.stepwell/`. It is
+    opened by the first call that needs it; `async with app:` or `await app.close()` gives everything back.
+    """
+
+    def __init__(self, database: str | Backend | None = None, *, schema: str | None = None) -> None:
+        self.registry = Registry()
+        self._given, self._schema = database, settings.schema(schema)
+        self._database: Database | None = None
+        self._client: Client | None = None
+        self._opening = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @cached_property
+    def sync(self) -> SyncApp:
+        """The same calls for code without an event loop: scripts, Flask, Django."""
+        return SyncApp(self)
+
+    # --- workflows ------------------------------------------------------------------------------------------------
+
+    @overload
+    def workflow(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
+    @overload
+    def workflow(self, function: Callable[P, R], /) -> Workflow[P, R]: ...
+    @overload
+    def workflow(
+        self,
+        /,
+        *,
+        id: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        retry: Retry | None = None,
+        timeout: DurationLike | None = None,
+    ) -> _Decorator: ...
+    def workflow(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        id: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        retry: Retry | None = None,
+        timeout: DurationLike | None = None,
+    ) -> Any:
+        """Register a function, sync or async, as a workflow.
+
+        Its parameter annotated `Step` (`SyncStep` in a plain function) is injected; the others are its input. `id` is
+        by default its name with dashes; `retry` is the default of its steps; `timeout` counts from its first pass.
+        """
+
+        def register(function: Callable[..., Any]) -> Workflow[..., Any]:
+            return self.registry.add(function, id=id, queue=queue, retry=retry, timeout=timeout)
+
+        return _Decorator(register) if function is None else register(function)
+
+    # --- starting -------------------------------------------------------------------------------------------------
+
+    async def start(
+        self,
+        workflow: Workflow[..., R] | str,
+        input: Any = NOTHING,
+        *,
+        key: str | None = None,
+        delay: DurationLike | None = None,
+        tags: Sequence[str] = (),
+        connection: Any = None,
+    ) -> Handle[R]:
+        """Accept an execution; when this has returned, it survives any crash and any worker will carry it on.
+
+        `input` is the value of the workflow's one parameter, or a mapping of its parameters. The same key means the
+        same execution; with another input it raises KeyConflict. `connection`, a psycopg connection of the engine's
+        database, makes the start part of its transaction. Raises InvalidInput with every fault; nothing is stored then.
+        """
+        new = [self._new(workflow, input, key=key, delay=delay, tags=tags)]
+        if connection is not None:
+            created = check_keys(new, await create_on(connection, new, schema=self._schema))
+        else:
+            created = await (await self._open()).start(new)
+        return self._handle(created[0])
+
+    async def start_many(
+        self,
+        workflow: Workflow[..., R] | str,
+        inputs: Iterable[Any],
+        *,
+        keys: Sequence[str] | None = None,
+        tags: Sequence[str] = (),
+    ) -> list[Handle[R]]:
+        """Accept many executions of one workflow, one per input, with few statements. See start."""
+        new = self._new_ones(workflow, inputs, keys=keys, tags=tags)
+        return [self._handle(created) for created in await (await self._open()).start(new)]
+
+    def start_on(
+        self,
+        connection: Any,
+        workflow: Workflow[..., R] | str,
+        input: Any = NOTHING,
+        *,
+        key: str | None = None,
+        delay: DurationLike | None = None,
+        tags: Sequence[str] = (),
+    ) -> Handle[R]:
+        """`start` in the transaction of a synchronous psycopg connection, without an event loop."""
+        new = [self._new(workflow, input, key=key, delay=delay, tags=tags)]
+        return self._handle(check_keys(new, create_on_sync(connection, new, schema=self._schema))[0])
+
+    def _new_ones(
+        self, workflow: AnyWorkflow, inputs: Iterable[Any], *, keys: Sequence[str] | None, tags: Sequence[str]
+    ) -> list[NewExecution]:
+        values = list(inputs)
+        if keys is not None and len(keys) != len(values):
+            raise InvalidOption(f"start_many has {len(values)} inputs and {len(keys)} keys; give one key per input")
+        return [
+            self._new(workflow, value, key=keys[index] if keys is not None else None, delay=None, tags=tags)
+            for index, value in enumerate(values)
+        ]
+
+    def _new(
+        self, workflow: AnyWorkflow, value: Any, *, key: str | None, delay: DurationLike | None, tags: Sequence[str]
+    ) -> NewExecution:
+        name, queue, stored = self._bound(workflow, value)
+        length = duration_option("delay", delay)
+        return NewExecution(
+            ExecutionId(new_id()),
+            name,
+            stored,
+            queue,
+            None if key is None else _checked_text("key", key),
+            _checked_tags(tags),
+            length.total_seconds() if length else 0.0,
+        )
+
+    def _bound(self, workflow: AnyWorkflow, value: Any) -> tuple[str, str, bytes]:
+        """(id, queue, stored input). A process without workflows is a bare client: the worker will check the input."""
+        if isinstance(workflow, str):
+            if not self.registry.names:
+                return workflow, DEFAULT_QUEUE, _unchecked_input(workflow, value)
+            workflow = self.registry[workflow]
+        codec = workflow.input
+        if value is NOTHING:
+            return workflow.id, workflow.queue, codec.bind((), {})
+        if len(codec.names) == 1:
+            return workflow.id, workflow.queue, codec.bind((value,), {})
+        if isinstance(value, Mapping):
+            return workflow.id, workflow.queue, codec.bind((), value)
+        raise InvalidInput(
+            workflow.id, [("$", f"give a mapping of its parameters ({', '.join(codec.names) or 'none'})")]
+        )
+
+    def _handle(self, created: Created) -> Handle[Any]:
+        return Handle(self, created.id, is_new=created.is_new)
+
+    # --- executions -----------------------------------------------------------------------------------------------
+
+    async def result(self, execution_id: UUID | str, *, timeout: DurationLike | None = None) -> Any:
+        """What the execution returned, once it has ended.
+
+        Raises ExecutionFailed, ExecutionCancelled, UnknownExecution; ResultTimeout when it takes longer than `timeout`.
+        """
+        client = await self._open()
+        execution = await client.ended(_id(execution_id), timeout=duration_option("timeout", timeout))
+        codec = self.registry[execution.workflow].output if execution.workflow in self.registry else codec_for(Any)
+        return result_of(execution, codec)
+
+    async def get(self, execution_id: UUID | str) -> Execution:
+        """The execution as it is now, with the reason why it is not moving. Raises UnknownExecution."""
+        return await (await self._open()).get(_id(execution_id))
+
+    async def status(self, execution_id: UUID | str) -> Status:
+        """The execution's status. Raises UnknownExecution."""
+        return (await self.get(execution_id)).status
+
+    async def steps(self, execution_id: UUID | str) -> list[StepRecord]:
+        """Every stored outcome and failed attempt of the execution."""
+        client = await self._open()
+        return [record async for record in client.steps(_id(execution_id))]
+
+    async def list(
+        self,
+        *,
+        status: Status | str | None = None,
+        workflow: AnyWorkflow | None = None,
+        key: str | None = None,
+        tag: str | None = None,
+        before: UUID | str | None = None,
+        limit: int = 100,
+    ) -> Sequence[Execution]:
+        """Executions, newest first. `before` is the id of the last one of the page before."""
+        which = Filter(
+            statuses=(Status(status),) if status else (),
+            workflow=workflow if isinstance(workflow, str) or workflow is None else workflow.id,
+            key=key,
+            tag=tag,
+            before=_id(before) if before else None,
+        )
+        return await (await self._open()).list(which, limit=limit)
+
+    async def cancel(self, execution_id: UUID | str, *, reason: str = "cancelled") -> Status:
+        """Cancel: `cancelled` at once, or `running` until the worker has stopped; it then ends as cancelled, for sure.
+
+        Raises UnknownExecution; NotAllowed when it had already completed or failed.
+        """
+        return await (await self._open()).cancel(_id(execution_id), reason=reason)
+
+    async def retry(self, execution_id: UUID | str) -> Status:
+        """Continue a failed or cancelled execution from where it ended; completed steps are kept.
+
+        A parked one, or one that waits before a retry, goes on now. Raises UnknownExecution, NotAllowed.
+        """
+        return await (await self._open()).retry(_id(execution_id))
+
+    # --- working --------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def worker(
+        self,
+        *,
+        concurrency: int = DEFAULTS.concurrency,
+        queues: Sequence[str] | None = None,
+        grace: DurationLike = DEFAULTS.grace,
+        step_threads: int = DEFAULTS.step_threads,
+    ) -> AsyncIterator[Worker]:
+        """Run executions in this process while the block runs. Leaving it drains: running steps get their `grace`."""
+        chosen = WorkerSettings(
+            concurrency=concurrency,
+            queues=tuple(queues) if queues else None,
+            grace=duration_option("grace", grace) or DEFAULTS.grace,
+            step_threads=step_threads,
+        )
+        worker = await self.new_worker(chosen)
+        running = asyncio.create_task(worker.run(), name="stepwell-worker")
+        try:
+            ready = asyncio.create_task(worker.ready.wait())
+            await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
+            ready.cancel()
+            yield worker
+        finally:
+            worker.stop()
+            await running
+
+    async def new_worker(self, chosen: WorkerSettings) -> Worker:
+        """A worker that has not begun, for a program that runs it itself."""
+        return Worker((await self._open()).store, self.registry, chosen)
+
+    # --- the database ---------------------------------------------------------------------------------------------
+
+    async def _open(self) -> Client:
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            self._leave_loop()
+        if self._client is not None:
+            return self._client
+        async with self._opening:
+            if self._client is None:
+                self._database = (
+                    PostgresDatabase(self._given, schema=self._schema)
+                    if self._given is None or isinstance(self._given, str)
+                    else GivenBackend(self._given)
+                )
+                self._client, self._loop = Client(await self._database.open()), loop
+            return self._client
+
+    def _leave_loop(self) -> None:
+        """An app belongs to one event loop at a time; the connections of a loop that has ended are dead."""
+        assert self._loop is not None
+        if not self._loop.is_closed():
+            raise InvalidOption(
+                "this App is in use on another event loop; from other threads use app.sync, or close it there first"
+            )
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the connections without using them: they belong to an ended event loop, or to the parent process."""
+        self._database, self._client, self._loop, self._opening = None, None, None, asyncio.Lock()
+
+    async def open(self) -> None:
+        """Connect now instead of with the first call. Raises DatabaseUnavailable, DatabaseNotReady."""
+        await self._open()
+
+    async def close(self) -> None:
+        """Give back connections and the embedded database. Idempotent; a later call opens it again."""
+        database, self._database, self._client, self._loop = self._database, None, None, None
+        if database is not None:
+            await database.close()
+
+    async def __aenter__(self) -> App:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+
+class _Decorator:
+    """The type of `@app.workflow(...)`: of it both calls below are typed."""
+
+    def __init__(self, register: Callable[[Callable[..., Any]], Workflow[..., Any]]) -> None:
+        self._register = register
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Workflow[P, R]: ...
+    def __call__(self, function: Callable[..., Any], /) -> Any:
+        return self._register(function)
+
+
+def _unchecked_input(workflow: str, value: Any) -> bytes:
+    """The input of a workflow that this process does not know: an object of its parameters, as plain JSON."""
+    given = {} if value is NOTHING else value
+    if not isinstance(given, Mapping):
+        raise InvalidInput(
+            workflow, [("$", "this process does not know the workflow: give a mapping of its parameters")]
+        )
+    try:
+        return codec_for(Any).encode(dict(given))[0]
+    except InvalidValue as error:
+        raise InvalidInput(workflow, [(error.path, error.reason)]) from error
+
+
+def _id(value: UUID | str) -> ExecutionId:
+    try:
+        return ExecutionId(value if isinstance(value, UUID) else UUID(value))
+    except ValueError:
+        raise InvalidOption(f"{value!r:.100} is no execution id; it looks like 0192f0c1-...-...") from None
+
+
+def _checked_text(option: str, value: str) -> str:
+    """Text that the database can store and index. Raises InvalidOption."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidOption(f"{option} {value!r:.100} has a lone surrogate, which is no character") from None
+    if not value or len(value) > MAX_KEY_LENGTH or "\0" in value:
+        raise InvalidOption(f"{option} {value!r:.100}: use 1 to {MAX_KEY_LENGTH} characters, without NUL")
+    return value
+
+
+def _checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(tags, str):
+        raise InvalidOption(f"tags is the text {tags!r:.100}; give a list of texts")
+    if len(tags) > MAX_TAGS:
+        raise InvalidOption(f"{len(tags)} tags are too many, use at most {MAX_TAGS}")
+    for tag in tags:
+        if "\n" in _checked_text("tag", tag):
+            raise InvalidOption(f"tag {tag!r:.100}: use one line")
+    return tuple(tags)

@@ -1,0 +1,183 @@
+"""What a caller can do to executions: the one door into the engine for the API, the CLI and user code.
+
+It deals in stored bytes; which workflow takes which input is the app's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+from stepwell.core.model import Created, Execution, ExecutionId, Filter, NewExecution, StepRecord
+from stepwell.core.status import Status
+from stepwell.errors import (
+    DatabaseUnavailable,
+    KeyConflict,
+    NotAllowed,
+    ResultTimeout,
+    UnknownExecution,
+)
+from stepwell.store.base import Backend
+
+CREATE_SIZE = 2_000  # executions per statement: nearly all of the gain of batching, a tenth of a second at most
+PAGE = 500
+CHECK_EVERY = timedelta(seconds=1)  # hints can be lost
+SHORTEST_CHECK = timedelta(milliseconds=20)  # and behind a pooler there are none
+
+
+class Client:
+    """The operations on executions. Every answer that promises something is given after it is durable."""
+
+    def __init__(self, store: Backend) -> None:
+        self.store = store
+        self._results = _Results(store)
+
+    async def start(self, new: Sequence[NewExecution]) -> list[Created]:
+        """Accept executions. Raises KeyConflict when a key belongs to another input; up to 2,000 are all or none."""
+        created: list[Created] = []
+        for start in range(0, len(new), CREATE_SIZE):
+            part = new[start : start + CREATE_SIZE]
+            created += check_keys(part, await self.store.create(part))
+        return created
+
+    async def get(self, execution_id: ExecutionId) -> Execution:
+        """One execution. Raises UnknownExecution."""
+        execution = await self.store.get(execution_id)
+        if execution is None:
+            raise UnknownExecution(execution_id)
+        return execution
+
+    async def list(self, which: Filter, *, limit: int) -> Sequence[Execution]:
+        """Executions, newest first, at most `limit`."""
+        return await self.store.list(which, limit=limit)
+
+    async def steps(self, execution_id: ExecutionId) -> AsyncIterator[StepRecord]:
+        """All stored outcomes and failed attempts of an execution, read in pages."""
+        after = None
+        while True:
+            page = await self.store.steps(execution_id, after=after, limit=PAGE)
+            for record in page:
+                yield record
+            if len(page) < PAGE:
+                return
+            after = (page[-1].key, page[-1].attempt)
+
+    async def cancel(self, execution_id: ExecutionId, *, reason: str) -> Status:
+        """Cancel. The status it then has: `cancelled`, or `running` until its worker stops; it will end cancelled.
+
+        Raises UnknownExecution; NotAllowed when it had already completed or failed.
+        """
+        status, is_cancelled = await self._changed(execution_id, await self.store.cancel(execution_id, reason=reason))
+        if not is_cancelled and status is not Status.CANCELLED:
+            raise NotAllowed(operation="cancel", execution_id=execution_id, status=status)
+        return status
+
+    async def retry(self, execution_id: ExecutionId) -> Status:
+        """Make a failed, cancelled, parked or sleeping-before-a-retry execution go on now.
+
+        Completed steps are kept, the failed ones run again. Raises UnknownExecution, NotAllowed.
+        """
+        status, is_reopened = await self._changed(execution_id, await self.store.reopen(execution_id))
+        if not is_reopened:
+            raise NotAllowed(operation="retry", execution_id=execution_id, status=status)
+        return status
+
+    async def ended(self, execution_id: ExecutionId, *, timeout: timedelta | None) -> Execution:
+        """The execution once it has ended. Raises ResultTimeout, UnknownExecution."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout.total_seconds() if timeout is not None else None):
+                return await self._results.wait(execution_id)
+        raise ResultTimeout(execution_id=execution_id, status=(await self.get(execution_id)).status)
+
+    async def _changed(self, execution_id: ExecutionId, answer: tuple[Status, bool] | None) -> tuple[Status, bool]:
+        if answer is None:
+            raise UnknownExecution(execution_id)
+        return answer
+
+
+def check_keys(new: Sequence[NewExecution], created: Sequence[Created]) -> Sequence[Created]:
+    """The same, unless a key belongs to an execution with another input: KeyConflict."""
+    for row, made in zip(new, created, strict=True):
+        if made.input is not None and made.input != row.input:
+            raise KeyConflict(workflow=row.workflow, key=row.key or "", execution_id=made.id)
+    return created
+
+
+class _Results:
+    """Waits for the end of any number of executions with one question for all of them."""
+
+    def __init__(self, store: Backend) -> None:
+        self._store = store
+        self._waiting: dict[ExecutionId, set[asyncio.Future[Execution]]] = {}
+        self._unmarked: set[ExecutionId] = set()
+        self._changed = asyncio.Event()
+        self._watching: asyncio.Task[None] | None = None
+
+    async def wait(self, execution_id: ExecutionId) -> Execution:
+        future: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(execution_id, set()).add(future)
+        self._unmarked.add(execution_id)
+        self._changed.set()
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch(), name="stepwell-results")
+        try:
+            return await future
+        finally:
+            self._forget(execution_id, future)
+
+    def _forget(self, execution_id: ExecutionId, future: asyncio.Future[Execution]) -> None:
+        futures = self._waiting.get(execution_id, set())
+        futures.discard(future)
+        if not futures:
+            self._waiting.pop(execution_id, None)
+
+    async def _watch(self) -> None:
+        unsubscribe = self._store.subscribe(self._hear)
+        pause = SHORTEST_CHECK
+        try:
+            while self._waiting:
+                self._changed.clear()
+                found = await self._look()
+                pause = SHORTEST_CHECK if found else min(pause * 2, CHECK_EVERY)
+                await self._pause(CHECK_EVERY if self._store.is_prompt else pause)
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+            self._fail(error)
+        finally:
+            unsubscribe()
+            self._watching = None
+
+    async def _look(self) -> bool:
+        """Ask about those not asked about before, else about all; whether any has ended."""
+        fresh, self._unmarked = self._unmarked & self._waiting.keys(), set()
+        try:
+            found = await (self._store.watch(sorted(fresh)) if fresh else self._store.ended(sorted(self._waiting)))
+        except DatabaseUnavailable:
+            self._unmarked |= fresh
+            return False
+        for execution_id in fresh - {execution.id for execution in found}:
+            for future in self._futures(execution_id):
+                future.set_exception(UnknownExecution(execution_id))
+        ended = [execution for execution in found if execution.status.is_final]
+        for execution in ended:
+            for future in self._futures(execution.id):
+                future.set_result(execution)
+        return bool(ended)
+
+    def _futures(self, execution_id: ExecutionId) -> Iterator[asyncio.Future[Execution]]:
+        return (future for future in self._waiting.get(execution_id, ()) if not future.done())
+
+    def _fail(self, error: Exception) -> None:
+        for execution_id in tuple(self._waiting):
+            for future in self._futures(execution_id):
+                future.set_exception(error)
+
+    def _hear(self, hint: str) -> None:
+        if hint == "done":
+            self._changed.set()
+
+    async def _pause(self, longest: timedelta) -> None:
+        timer = asyncio.get_running_loop().call_later(longest.total_seconds(), self._changed.set)
+        await self._changed.wait()
+        timer.cancel()

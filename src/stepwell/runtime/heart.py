@@ -1,0 +1,82 @@
+"""The heartbeat: a thread that no user code can starve keeps the lease, and ends the sessions of the dead."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+from stepwell.core.model import ExecutionId
+from stepwell.errors import DatabaseUnavailable, LeaseLost
+from stepwell.failpoints import failpoint
+from stepwell.store.base import Pulse
+
+log = logging.getLogger("stepwell.worker")
+
+
+class Heart:
+    """Beats three times per lease. Calls back on the event loop's thread."""
+
+    def __init__(
+        self,
+        pulse: Pulse,
+        *,
+        lease_for: timedelta,
+        on_lost: Callable[[Exception], None],
+        on_cancelling: Callable[[Iterable[ExecutionId]], None],
+    ) -> None:
+        self._pulse, self._lease_seconds = pulse, lease_for.total_seconds()
+        self._on_lost, self._on_cancelling = on_lost, on_cancelling
+        self._loop = asyncio.get_running_loop()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="stepwell-heartbeat", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Return when the thread has ended."""
+        self._stopping.set()
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        kept_at = time.monotonic()
+        while not self._stopping.wait(self._lease_seconds / 3):
+            asked_at = time.monotonic()
+            failpoint("in_heartbeat")
+            try:
+                if not self._beat():
+                    break
+                kept_at = asked_at
+                failpoint("in_sweep")
+                self._reap()
+            except DatabaseUnavailable as error:
+                # when the lease has run out by our own clock others have taken over: going on would double effects
+                if time.monotonic() - kept_at > self._lease_seconds:
+                    self._tell(self._on_lost, error)
+                    break
+        self._pulse.close()
+
+    def _beat(self) -> bool:
+        cancelling = self._pulse.beat()
+        if cancelling is None:
+            self._tell(self._on_lost, LeaseLost("the lease ran out before it was extended"))
+            return False
+        if cancelling:
+            self._tell(self._on_cancelling, cancelling)
+        return True
+
+    def _reap(self) -> None:
+        reaped = self._pulse.reap()
+        if reaped.sessions or reaped.freed or reaped.failed:
+            log.warning(
+                "%d worker(s) died: %d execution(s) are carried on, %d had crashed too many workers",
+                reaped.sessions, reaped.freed, len(reaped.failed),
+            )  # fmt: skip
+
+    def _tell(self, callback: Callable[..., None], news: object) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback, news)

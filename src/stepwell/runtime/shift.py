@@ -1,0 +1,173 @@
+"""One worker session, from its opening to its end: what runs in it, and how it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import timedelta
+from random import SystemRandom
+
+from stepwell.core.model import Claimed, ExecutionId, SessionId, WorkerInfo
+from stepwell.core.polling import SUSPECT_CRASHES
+from stepwell.errors import DatabaseError, LeaseLost
+from stepwell.runtime.executor import execute
+from stepwell.runtime.heart import Heart
+from stepwell.runtime.passes import Closing, Pass, Surroundings
+from stepwell.runtime.registry import Registry
+from stepwell.store.base import Backend
+from stepwell.store.flush import GroupCommit
+
+log = logging.getLogger("stepwell.worker")
+
+CUT_SECONDS = 5.0  # for passes that are cut to come to their end
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """How a worker works. See the settings reference for what each is good for."""
+
+    concurrency: int = 500
+    queues: tuple[str, ...] | None = None
+    lease_for: timedelta = timedelta(seconds=4.5)
+    grace: timedelta = timedelta(seconds=30)
+    max_crashes: int = 5
+    step_threads: int = 32
+    workflow_threads: int = 64
+    short_wait: timedelta = timedelta(seconds=2)
+    is_strict: bool = True
+
+
+DEFAULTS = WorkerSettings()
+
+
+class Shift:
+    """A session with its heartbeat, its group commit and the passes that run in it."""
+
+    def __init__(
+        self,
+        store: Backend,
+        registry: Registry,
+        session: SessionId,
+        settings: WorkerSettings,
+        *,
+        threads: Executor,
+        workflow_threads: Executor,
+        on_free: Callable[[], None],
+    ) -> None:
+        self.session = session
+        self.lost: Exception | None = None
+        self._store, self._registry, self._settings, self._on_free = store, registry, settings, on_free
+        self._commit = GroupCommit(store, session, on_lost=self.lose, on_cancelling=self._cancel)
+        self._heart = Heart(
+            store.pulse(session, lease_for=settings.lease_for, max_crashes=settings.max_crashes),
+            lease_for=settings.lease_for,
+            on_lost=self.lose,
+            on_cancelling=self._cancel,
+        )
+        self._around = Surroundings(
+            store,
+            session,
+            self._commit,
+            threads,
+            workflow_threads,
+            SystemRandom().random,
+            settings.short_wait,
+            settings.is_strict,
+        )
+        self._passes: dict[ExecutionId, Pass] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._suspects = 0
+        self._heart.start()
+
+    @property
+    def free(self) -> int:
+        """How many more executions may run here."""
+        return self._settings.concurrency - len(self._tasks)
+
+    @property
+    def has_suspect(self) -> bool:
+        """Whether an execution that has crashed workers runs here; it must be the only one."""
+        return self._suspects > 0
+
+    def start(self, claimed: Claimed) -> None:
+        """Run a pass of the execution."""
+        task = asyncio.get_running_loop().create_task(self._run(claimed))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    async def _run(self, claimed: Claimed) -> None:
+        is_suspect = claimed.crashes >= SUSPECT_CRASHES
+        self._suspects += is_suspect
+        try:
+            workflow = self._registry[claimed.workflow]
+            pass_ = self._passes[claimed.id] = Pass(claimed, self._around, retry=workflow.retry)
+            await execute(pass_, workflow)
+        finally:
+            self._suspects -= is_suspect
+            self._passes.pop(claimed.id, None)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # an execution that is owned but not run would wait for ever: give the session up, with all it owns (F7)
+            log.error("a pass ended with an error of the engine", exc_info=error)
+            self._commit.give_up(LeaseLost(f"an error of the engine: {error!r}"))
+        self._on_free()
+
+    def _cancel(self, ids: Iterable[ExecutionId]) -> None:
+        for execution_id in ids:
+            if pass_ := self._passes.get(execution_id):
+                pass_.close(Closing.CANCELLED)
+
+    def lose(self, error: Exception) -> None:
+        """The session has ended, or nobody knows: stop everything at once, write nothing more."""
+        if self.lost is not None:
+            return
+        self.lost = error
+        log.warning("this worker's session has ended: %s", error)
+        self._commit.give_up(error)
+        self._close_all(Closing.LOST, at_once=True)
+        self._on_free()
+
+    async def end(self) -> None:
+        """Give running steps their grace, hand the rest back at once, end the session."""
+        if self.lost is None:
+            self._close_all(Closing.HANDED_BACK)
+            await self._wait(self._settings.grace.total_seconds())
+        self._close_all(Closing.HANDED_BACK, at_once=True)
+        await self._wait(CUT_SECONDS)
+        await self._commit.drain()
+        await self._heart.stop()
+        try:
+            await self._store.close_session(self.session)
+        except DatabaseError as error:
+            log.warning("the session could not be closed (%s); it ends by itself within its lease", error)
+
+    def _close_all(self, why: Closing, *, at_once: bool = False) -> None:
+        for pass_ in tuple(self._passes.values()):
+            pass_.close(why, at_once=at_once)
+
+    async def _wait(self, seconds: float) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+
+
+async def open_shift(
+    store: Backend,
+    registry: Registry,
+    settings: WorkerSettings,
+    *,
+    name: str,
+    threads: Executor,
+    workflow_threads: Executor,
+    on_free: Callable[[], None],
+) -> Shift:
+    """Open a session and begin. Raises DatabaseUnavailable."""
+    info = WorkerInfo(name, registry.names, settings.queues or registry.queues)
+    session = await store.open_session(info, lease_for=settings.lease_for)
+    return Shift(
+        store, registry, session, settings, threads=threads, workflow_threads=workflow_threads, on_free=on_free
+    )

@@ -1,0 +1,163 @@
+"""A worker: claims executions as slots come free and runs them, session after session, until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from random import SystemRandom
+
+from stepwell.core.model import Claim, ClaimRequest
+from stepwell.core.polling import CLAIM_SIZE, Head, next_poll
+from stepwell.core.retry import Retry
+from stepwell.errors import DatabaseUnavailable, InvalidOption, LeaseLost
+from stepwell.failpoints import failpoint
+from stepwell.runtime.registry import Registry
+from stepwell.runtime.shift import Shift, WorkerSettings, open_shift
+from stepwell.store.base import Backend
+
+log = logging.getLogger("stepwell.worker")
+
+GATHER_SECONDS = 0.005  # few free slots wait this long for more: a claim of one costs as much as one of twenty
+
+_RECONNECT = Retry(10**9, first_delay="250ms", max_delay="10s")
+
+
+class Worker:
+    """Runs executions of the registry's workflows. `run` once; `stop` makes it return."""
+
+    def __init__(self, store: Backend, registry: Registry, settings: WorkerSettings) -> None:
+        if not registry.names:
+            raise InvalidOption("this worker has no workflows; import the module that defines them first")
+        if settings.concurrency < 1:
+            raise InvalidOption(f"concurrency is {settings.concurrency}, use at least 1")
+        self._store, self._registry, self._settings = store, registry, settings
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._threads = ThreadPoolExecutor(settings.step_threads, thread_name_prefix="stepwell-step")
+        self._workflow_threads = ThreadPoolExecutor(settings.workflow_threads, thread_name_prefix="stepwell-workflow")
+        self._random = SystemRandom().random
+        self._changed = asyncio.Event()
+        self._stopping = False
+        self.ready = asyncio.Event()
+        self._forget()
+
+    def _forget(self) -> None:
+        """What was known of the queue belongs to one session."""
+        self._head = Head()
+        self._idle_for = timedelta(0)
+        self._is_idle = False
+        self._is_hungry = False
+
+    def stop(self) -> None:
+        """Claim nothing more; running steps get their grace, the rest is handed back at once."""
+        self._stopping = True
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Work until stopped. Goes on after losing the database or its session, with growing, random pauses."""
+        failures = 0
+        async with AsyncExitStack() as stack:
+            stack.callback(self._store.subscribe(self._hear))
+            stack.callback(self._threads.shutdown, wait=False, cancel_futures=True)
+            stack.callback(self._workflow_threads.shutdown, wait=False, cancel_futures=True)
+            while not self._stopping:
+                try:
+                    await self._work_shift()
+                    failures = 0
+                except DatabaseUnavailable as error:
+                    failures += 1
+                    pause = _RECONNECT.longest_delay(failures) * (0.5 + self._random() / 2)
+                    log.warning("%s; trying again in %.1f s", error, pause.total_seconds())
+                    await self._wait(pause)
+
+    async def _work_shift(self) -> None:
+        """One session. Raises DatabaseUnavailable when it could not be opened or the database went away."""
+        shift = await open_shift(
+            self._store,
+            self._registry,
+            self._settings,
+            name=self._name,
+            threads=self._threads,
+            workflow_threads=self._workflow_threads,
+            on_free=self._slot_freed,
+        )
+        self._forget()
+        self.ready.set()
+        try:
+            while not self._stopping and shift.lost is None:
+                await self._wait(await self.tick(shift))
+        except (DatabaseUnavailable, LeaseLost) as error:
+            shift.lose(error)
+        finally:
+            await shift.end()
+        if isinstance(shift.lost, DatabaseUnavailable):
+            raise shift.lost
+
+    async def tick(self, shift: Shift) -> timedelta | None:
+        """Claim once for the slots that are free; how long to wait until the next (None: until a slot is free)."""
+        if self._is_hungry and shift.free < CLAIM_SIZE // 4:
+            await asyncio.sleep(GATHER_SECONDS)
+        limit = min(shift.free, CLAIM_SIZE)
+        if limit <= 0:
+            self._is_hungry = True
+            return None
+        claim = await self._claim(shift, limit)
+        for claimed in claim.executions:
+            shift.start(claimed)
+        wait = next_poll(claim, asked_for=limit, idle_for=None if self._store.is_prompt else self._idle_for)
+        self._is_hungry = not wait
+        self._idle_for = timedelta(0) if claim.executions else wait
+        if not await self._is_known_idle(shift, is_idle=bool(wait)):
+            return timedelta(0)
+        return None if not wait and shift.free <= 0 else wait
+
+    async def _claim(self, shift: Shift, limit: int) -> Claim:
+        not_before = self._head.not_before(self._store.now())
+        request = ClaimRequest(
+            queues=self._settings.queues or self._registry.queues,
+            workflows=self._registry.names,
+            limit=limit,
+            not_before=not_before,
+            with_suspect=not shift.has_suspect,
+        )
+        claim = await self._store.claim(shift.session, request)
+        self._head = self._head.after(claim, was_full_look=not_before is None)
+        failpoint("after_claim")
+        return claim
+
+    async def _is_known_idle(self, shift: Shift, *, is_idle: bool) -> bool:
+        """Tell those who start executions whether we wait for hints. False: look once more before waiting.
+
+        A start that came before our word sent no hint. The word stands while little is to do; only a full claim takes
+        it back, so that light load costs no statement for it.
+        """
+        if is_idle == self._is_idle or not self._store.is_prompt:
+            return True
+        await self._store.set_idle(shift.session, is_idle=is_idle)
+        self._is_idle = is_idle
+        return not is_idle
+
+    def _hear(self, hint: str) -> None:
+        if hint == "work":
+            self._idle_for = timedelta(0)
+            self._changed.set()
+
+    def _slot_freed(self) -> None:
+        if self._is_hungry or self._stopping:
+            self._changed.set()
+
+    async def _wait(self, delay: timedelta | None) -> None:
+        """Return after the delay, or as soon as something has changed."""
+        if delay == timedelta(0):
+            return
+        timer = None
+        if delay is not None:
+            timer = asyncio.get_running_loop().call_later(delay.total_seconds(), self._changed.set)
+        await self._changed.wait()
+        self._changed.clear()
+        if timer is not None:
+            timer.cancel()

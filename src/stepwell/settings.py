@@ -1,0 +1,36 @@
+"""Where the settings of a process come from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from stepwell.errors import InvalidOption
+
+DATABASE_URL = "STEPWELL_DATABASE_URL"
+EMBEDDED_FOLDER = "STEPWELL_FOLDER"
+SCHEMA = "STEPWELL_SCHEMA"
+MIGRATE = "STEPWELL_MIGRATE"
+
+
+def database_url(given: str | None = None) -> str | None:
+    """The database to use: the one given, else STEPWELL_DATABASE_URL; None means the embedded one."""
+    return given or os.environ.get(DATABASE_URL) or None
+
+
+def embedded_folder() -> Path:
+    """Where the embedded database lives: STEPWELL_FOLDER, else `.stepwell` in the current folder."""
+    return Path(os.environ.get(EMBEDDED_FOLDER) or ".stepwell").absolute()
+
+
+def schema(given: str | None = None) -> str:
+    """The schema to use: the one given, else STEPWELL_SCHEMA, else `stepwell`."""
+    return given or os.environ.get(SCHEMA) or "stepwell"
+
+
+def may_migrate() -> bool:
+    """Whether opening a database also brings its schema to this version: yes, unless STEPWELL_MIGRATE=0."""
+    value = os.environ.get(MIGRATE, "1").strip().lower()
+    if value not in ("0", "1", "no", "yes", "false", "true"):
+        raise InvalidOption(f"{MIGRATE} is {value!r}; use 0 or 1")
+    return value in ("1", "yes", "true")

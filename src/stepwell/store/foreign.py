@@ -1,0 +1,49 @@
+"""Accepting executions on a connection that is the caller's, so that they commit with the caller's transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from stepwell.core.model import Created, NewExecution
+from stepwell.errors import InvalidOption
+from stepwell.store import rows
+from stepwell.store.pulse import Binary
+from stepwell.store.statements import statement
+
+
+async def create_on(connection: Any, new: Sequence[NewExecution], *, schema: str) -> Sequence[Created]:
+    """As Store.create, inside the connection's transaction. Raises InvalidOption unless it is a psycopg connection."""
+    if isinstance(connection, psycopg.Connection):
+        return await asyncio.to_thread(create_on_sync, connection, new, schema=schema)
+    if not isinstance(connection, psycopg.AsyncConnection):
+        raise _not_psycopg(connection)
+    parameters = _parameters(new)
+    cursor = psycopg.AsyncRawCursor(connection, row_factory=tuple_row)
+    await cursor.execute(statement("create", schema).text, parameters, binary=True)
+    return rows.created_of(new, await cursor.fetchall())
+
+
+def create_on_sync(connection: Any, new: Sequence[NewExecution], *, schema: str) -> Sequence[Created]:
+    """The same on a psycopg.Connection, without an event loop."""
+    if not isinstance(connection, psycopg.Connection):
+        raise _not_psycopg(connection)
+    parameters = _parameters(new)
+    cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
+    cursor.execute(statement("create", schema).text, parameters, binary=True)
+    return rows.created_of(new, cursor.fetchall())
+
+
+def _parameters(new: Sequence[NewExecution]) -> list[Binary]:
+    return [Binary(parameter) for parameter in rows.create_parameters(rows.first_of_each_key(new))]
+
+
+def _not_psycopg(connection: object) -> InvalidOption:
+    return InvalidOption(
+        f"connection is a {type(connection).__module__}.{type(connection).__qualname__}; give a psycopg connection"
+        " (SQLAlchemy: session.connection().connection.driver_connection)"
+    )

@@ -1,0 +1,135 @@
+"""The App's calls for code without an event loop: a bridge to one in a background thread, without logic of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from stepwell.core.duration import DurationLike
+from stepwell.core.model import Execution, StepRecord
+from stepwell.core.status import Status
+from stepwell.inputs import NOTHING
+
+if TYPE_CHECKING:
+    from stepwell.app import AnyWorkflow, App
+
+T = TypeVar("T")
+
+
+class SyncHandle:
+    """One execution. See Handle."""
+
+    def __init__(self, app: SyncApp, execution_id: UUID, *, is_new: bool) -> None:
+        self._app, self.id, self.is_new = app, execution_id, is_new
+
+    def result(self, timeout: DurationLike | None = None) -> Any:
+        """See App.result."""
+        return self._app.result(self.id, timeout=timeout)
+
+    def status(self) -> Status:
+        """See App.status."""
+        return self._app.status(self.id)
+
+    def cancel(self, *, reason: str = "cancelled") -> Status:
+        """See App.cancel."""
+        return self._app.cancel(self.id, reason=reason)
+
+
+class SyncApp:
+    """Each call does what the App's of the same name does, from any thread. The loop's thread starts with the first.
+
+    After a fork (gunicorn, Celery) the child begins its own.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
+
+    def start(
+        self,
+        workflow: AnyWorkflow,
+        input: Any = NOTHING,
+        *,
+        key: str | None = None,
+        delay: DurationLike | None = None,
+        tags: Sequence[str] = (),
+        connection: Any = None,
+    ) -> SyncHandle:
+        """See App.start. With a psycopg connection the start runs on it, in this thread and its transaction."""
+        if connection is not None:
+            made = self._app.start_on(connection, workflow, input, key=key, delay=delay, tags=tags)
+        else:
+            made = self._await(self._app.start(workflow, input, key=key, delay=delay, tags=tags))
+        return SyncHandle(self, made.id, is_new=made.is_new)
+
+    def start_many(
+        self,
+        workflow: AnyWorkflow,
+        inputs: Iterable[Any],
+        *,
+        keys: Sequence[str] | None = None,
+        tags: Sequence[str] = (),
+    ) -> list[SyncHandle]:
+        """See App.start_many."""
+        made = self._await(self._app.start_many(workflow, inputs, keys=keys, tags=tags))
+        return [SyncHandle(self, handle.id, is_new=handle.is_new) for handle in made]
+
+    def result(self, execution_id: UUID | str, *, timeout: DurationLike | None = None) -> Any:
+        """See App.result."""
+        return self._await(self._app.result(execution_id, timeout=timeout))
+
+    def get(self, execution_id: UUID | str) -> Execution:
+        """See App.get."""
+        return self._await(self._app.get(execution_id))
+
+    def status(self, execution_id: UUID | str) -> Status:
+        """See App.status."""
+        return self._await(self._app.status(execution_id))
+
+    def steps(self, execution_id: UUID | str) -> Sequence[StepRecord]:
+        """See App.steps."""
+        return self._await(self._app.steps(execution_id))
+
+    def list(self, **which: Any) -> Sequence[Execution]:
+        """See App.list."""
+        return self._await(self._app.list(**which))
+
+    def cancel(self, execution_id: UUID | str, *, reason: str = "cancelled") -> Status:
+        """See App.cancel."""
+        return self._await(self._app.cancel(execution_id, reason=reason))
+
+    def retry(self, execution_id: UUID | str) -> Status:
+        """See App.retry."""
+        return self._await(self._app.retry(execution_id))
+
+    def close(self) -> None:
+        """See App.close; also ends the background thread."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None and self._process == os.getpid():
+            asyncio.run_coroutine_threadsafe(self._app.close(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+
+    def _await(self, call: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(call, self._running_loop()).result()
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._process != os.getpid():
+                if self._process:
+                    self._app.forget()
+                self._loop, self._process = asyncio.new_event_loop(), os.getpid()
+                threading.Thread(target=_run, args=[self._loop], name="stepwell-sync", daemon=True).start()
+            return self._loop
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+    loop.close()

@@ -1,0 +1,109 @@
+"""Ending an execution from outside."""
+
+from __future__ import annotations
+
+from stepwell.core.status import Status
+from tests.store.world import DONE, FAILED, HOUR, World, unknown
+
+
+async def test_waiting_execution_is_cancelled_at_once(world: World) -> None:
+    started = await world.start(delay_seconds=60)
+
+    answer = await world.store.cancel(started, reason="duplicate order")
+
+    assert answer == (Status.CANCELLED, True)
+    seen = await world.see(started)
+    assert (seen.status, seen.why, seen.due_at) == (Status.CANCELLED, "duplicate order", None)
+    assert seen.finished_at is not None
+
+
+async def test_cancelled_execution_is_never_claimed(world: World) -> None:
+    started = await world.start()
+    await world.store.cancel(started, reason="duplicate order")
+    session = await world.worker()
+
+    assert await world.claimed_ids(session) == []
+
+
+async def test_running_execution_is_cancelled_by_its_worker(world: World) -> None:
+    session = await world.worker("host:7")
+    started = await world.running(session)
+
+    answer = await world.store.cancel(started, reason="duplicate order")
+
+    assert answer == (Status.RUNNING, True)
+    seen = await world.see(started)
+    assert (seen.status, seen.why, seen.finished_at) == (Status.RUNNING, "being cancelled by host:7", None)
+
+
+async def test_heartbeat_tells_which_executions_are_to_be_cancelled(world: World) -> None:
+    """F52: no notification is needed."""
+    session = await world.worker()
+    mine, _ = await world.running(session), await world.running(session)
+    assert world.beat(session) == frozenset()
+
+    await world.store.cancel(mine, reason="duplicate order")
+
+    assert world.beat(session) == frozenset({mine})
+
+
+async def test_cancelling_again_is_answered_alike(world: World) -> None:
+    session = await world.worker()
+    running, waiting = await world.running(session), await world.start()
+
+    for _ in range(2):
+        assert await world.store.cancel(running, reason="duplicate order") == (Status.RUNNING, True)
+        assert await world.store.cancel(waiting, reason="duplicate order") == (Status.CANCELLED, True)
+
+
+async def test_ended_execution_cannot_be_cancelled(world: World) -> None:
+    """F51."""
+    completed, failed = await world.ended(DONE), await world.ended(FAILED)
+
+    assert await world.store.cancel(completed, reason="too late") == (Status.COMPLETED, False)
+    assert await world.store.cancel(failed, reason="too late") == (Status.FAILED, False)
+
+    assert (await world.see(completed)).status is Status.COMPLETED
+    assert (await world.see(failed)).why == "ValueError: no"
+
+
+async def test_unknown_execution_is_said_to_be_unknown(world: World) -> None:
+    assert await world.store.cancel(unknown(), reason="what") is None
+
+
+async def test_cancel_survives_the_workers_death(world: World) -> None:
+    """F51: nobody has to run it once more to end it."""
+    session = await world.worker()
+    started = await world.running(session)
+    await world.store.cancel(started, reason="duplicate order")
+
+    reaped = world.crash()
+
+    assert (reaped.sessions, reaped.freed, reaped.failed) == (1, 0, ())
+    seen = await world.see(started)
+    assert (seen.status, seen.why) == (Status.CANCELLED, "duplicate order")
+
+
+async def test_cancel_survives_the_workers_leaving(world: World) -> None:
+    """F51."""
+    session = await world.worker()
+    started = await world.running(session)
+    await world.store.cancel(started, reason="duplicate order")
+
+    await world.store.close_session(session)
+
+    seen = await world.see(started)
+    assert (seen.status, seen.why) == (Status.CANCELLED, "duplicate order")
+    assert seen.finished_at is not None
+
+
+async def test_cancel_wins_over_too_many_crashes(world: World) -> None:
+    session = await world.worker()
+    started = await world.running(session)
+    await world.store.cancel(started, reason="duplicate order")
+    world.advance(HOUR)
+
+    reaped = world.reap(max_crashes=1)
+
+    assert reaped.failed == ()
+    assert (await world.see(started)).status is Status.CANCELLED

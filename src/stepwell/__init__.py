@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stepwell.app import App as App
-    from stepwell.app import Handle as Handle
+    from stepwell.app.application import App as App
+    from stepwell.app.handle import Handle as Handle
     from stepwell.core.model import Execution as Execution
     from stepwell.core.model import StepRecord as StepRecord
     from stepwell.core.retry import Retry as Retry
@@ -66,9 +66,9 @@ _ERRORS = (
 )
 
 _HOMES = {
-    "App": "stepwell.app",
+    "App": "stepwell.app.application",
     "Execution": "stepwell.core.model",
-    "Handle": "stepwell.app",
+    "Handle": "stepwell.app.handle",
     "Retry": "stepwell.core.retry",
     "Status": "stepwell.core.status",
     "Step": "stepwell.runtime.step",

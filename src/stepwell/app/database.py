@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from stepwell import settings
+from stepwell.app import settings
 from stepwell.store.base import Backend
 from stepwell.store.embedded import EmbeddedServer, start_embedded
 from stepwell.store.migrate import migrate

@@ -6,19 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, overload
 from uuid import UUID
 
-from stepwell import settings
+from stepwell.app import settings
+from stepwell.app.database import Database, GivenBackend, PostgresDatabase
+from stepwell.app.handle import Handle, result_of
+from stepwell.app.sync import SyncApp
 from stepwell.client import Client, check_keys
 from stepwell.codec import codec_for
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import DEFAULT_QUEUE, Created, Execution, ExecutionId, Filter, NewExecution, StepRecord
 from stepwell.core.retry import Retry
 from stepwell.core.status import Status
-from stepwell.database import Database, GivenBackend, PostgresDatabase
 from stepwell.errors import InvalidInput, InvalidOption, InvalidValue
-from stepwell.handle import result_of
 from stepwell.inputs import NOTHING
 from stepwell.runtime.functions import duration_option
 from stepwell.runtime.registry import Registry, Workflow
@@ -27,7 +28,6 @@ from stepwell.runtime.worker import Worker
 from stepwell.store.base import Backend
 from stepwell.store.foreign import create_on, create_on_sync
 from stepwell.store.identity import new_id
-from stepwell.sync_app import SyncApp
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,29 +36,6 @@ MAX_KEY_LENGTH = 500  # characters: the database's index holds 2,704 bytes per e
 MAX_TAGS = 50
 
 AnyWorkflow = Workflow[..., Any] | str
-
-
-class Handle(Generic[R]):
-    """One execution. `is_new` is False when an earlier execution with the same key stands for the start."""
-
-    def __init__(self, app: App, execution_id: ExecutionId, *, is_new: bool = True) -> None:
-        self._app, self.id, self.is_new = app, execution_id, is_new
-
-    async def result(self, timeout: DurationLike | None = None) -> R:
-        """See App.result."""
-        result: R = await self._app.result(self.id, timeout=timeout)
-        return result
-
-    async def status(self) -> Status:
-        """See App.status."""
-        return await self._app.status(self.id)
-
-    async def cancel(self, *, reason: str = "cancelled") -> Status:
-        """See App.cancel."""
-        return await self._app.cancel(self.id, reason=reason)
-
-    def __repr__(self) -> str:
-        return f"<Handle {self.id}>"
 
 
 class App:

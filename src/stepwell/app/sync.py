@@ -15,7 +15,7 @@ from stepwell.core.status import Status
 from stepwell.inputs import NOTHING
 
 if TYPE_CHECKING:
-    from stepwell.app import AnyWorkflow, App
+    from stepwell.app.application import AnyWorkflow, App
 
 T = TypeVar("T")
 

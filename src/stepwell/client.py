@@ -152,7 +152,7 @@ class _Results:
         """Ask about those not asked about before, else about all; whether any has ended."""
         fresh, self._unmarked = self._unmarked & self._waiting.keys(), set()
         try:
-            found = await (self._store.watch(sorted(fresh)) if fresh else self._store.ended(sorted(self._waiting)))
+            found = await (self._store.watch(list(fresh)) if fresh else self._store.ended(list(self._waiting)))
         except DatabaseUnavailable:
             self._unmarked |= fresh
             return False

@@ -7,6 +7,7 @@ falls as the load rises and a lone workflow waits for nobody.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,6 +16,8 @@ import psycopg
 from stepwell.core.model import Batch, Ending, ExecutionId, FailedAttempt, NewCheckpoint, SessionId
 from stepwell.errors import DatabaseUnavailable, LeaseLost
 from stepwell.store.base import Store
+
+log = logging.getLogger("stepwell.worker")
 
 MAX_ROWS = 4_000  # of one kind in one flush: a statement stays under a tenth of a second
 
@@ -74,7 +77,9 @@ class GroupCommit:
                 rows, self._rows = self._rows[:MAX_ROWS], self._rows[MAX_ROWS:]
                 try:
                     await self._flush(rows)
-                except (LeaseLost, DatabaseUnavailable) as error:
+                except Exception as error:
+                    if not isinstance(error, LeaseLost | DatabaseUnavailable):
+                        log.exception("a flush ended with an error of the engine")
                     self.give_up(error)
                     _fail(rows, LeaseLost(str(error)))
         finally:

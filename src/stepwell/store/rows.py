@@ -19,6 +19,8 @@ from stepwell.core.model import (
     Execution,
     ExecutionId,
     Failed,
+    FailedAttempt,
+    NewCheckpoint,
     NewExecution,
     StepRecord,
     Suspended,
@@ -64,8 +66,14 @@ def create_parameters(new: Sequence[NewExecution]) -> list[bytes]:
 
 def batch_parameters(batch: Batch) -> list[bytes]:
     """For `flush.sql`, without its first parameter (the session)."""
-    checkpoints, attempts, endings = batch.checkpoints, batch.attempts, batch.endings
-    ends = [_ending(ending) for ending in endings]
+    return [
+        *(_checkpoint_parameters(batch.checkpoints) if batch.checkpoints else _NO_CHECKPOINTS),
+        *(_attempt_parameters(batch.attempts) if batch.attempts else _NO_ATTEMPTS),
+        *(_ending_parameters(batch.endings) if batch.endings else _NO_ENDINGS),
+    ]
+
+
+def _checkpoint_parameters(checkpoints: Sequence[NewCheckpoint]) -> list[bytes]:
     return [
         binary.uuids([row.execution_id for row in checkpoints]),
         binary.texts([row.key for row in checkpoints]),
@@ -73,11 +81,22 @@ def batch_parameters(batch: Batch) -> list[bytes]:
         binary.int4s([row.digest for row in checkpoints]),
         binary.booleans([row.is_failure for row in checkpoints]),
         binary.byteas([row.value for row in checkpoints]),
+    ]
+
+
+def _attempt_parameters(attempts: Sequence[FailedAttempt]) -> list[bytes]:
+    return [
         binary.uuids([row.execution_id for row in attempts]),
         binary.texts([row.key for row in attempts]),
         binary.int4s([row.attempt for row in attempts]),
         binary.timestamptzs([row.retry_at for row in attempts]),
         binary.byteas([row.error for row in attempts]),
+    ]
+
+
+def _ending_parameters(endings: Sequence[Ending]) -> list[bytes]:
+    ends = [_ending(ending) for ending in endings]
+    return [
         binary.uuids([ending.execution_id for ending in endings]),
         binary.texts([end[0] for end in ends]),
         binary.timestamptzs([end[1] for end in ends]),
@@ -102,6 +121,10 @@ def _ending(ending: Ending) -> _End:
             return Status.PENDING, due_at, None, None, reason, ()
         case CancelledOutcome(reason):
             return Status.CANCELLED, None, None, None, reason, ()
+
+
+# most flushes carry one kind of row only, and a lone step's flush is mostly this
+_NO_CHECKPOINTS, _NO_ATTEMPTS, _NO_ENDINGS = _checkpoint_parameters(()), _attempt_parameters(()), _ending_parameters(())
 
 
 def claim_of(rows: Sequence[Row]) -> Claim:

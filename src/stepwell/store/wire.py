@@ -44,6 +44,7 @@ class Wire:
         self._connection = connection
         self._libpq = connection.pgconn
         self._is_pooled = is_pooled
+        self._reader = Transformer.from_context(connection)
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Call] = deque()
         self._current: _Call | None = None
@@ -151,9 +152,8 @@ class Wire:
     def _rows(self, result: pq.abc.PGresult) -> Rows:
         if not result.ntuples:
             return []
-        reader = Transformer.from_context(self._connection)
-        reader.set_pgresult(result, format=pq.Format.BINARY)
-        return reader.load_rows(0, result.ntuples, tuple)
+        self._reader.set_pgresult(result, format=pq.Format.BINARY)
+        return self._reader.load_rows(0, result.ntuples, tuple)
 
     def _fail(self, call: _Call, error: psycopg.Error) -> None:
         state = error.sqlstate or ""

@@ -32,7 +32,8 @@ class PostgresDatabase:
 
     async def open(self) -> Backend:
         url = await asyncio.to_thread(self.ready_url)
-        self._store = PostgresStore(url, schema=self._schema)
+        revive = self._server.ensure_running if self._server is not None else None
+        self._store = PostgresStore(url, schema=self._schema, revive=revive)
         await self._store.open()
         return self._store
 

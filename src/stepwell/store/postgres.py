@@ -24,7 +24,7 @@ from stepwell.core.model import (
     WorkerInfo,
 )
 from stepwell.core.status import Status
-from stepwell.errors import DatabaseUnavailable, LeaseLost
+from stepwell.errors import DatabaseUnavailable, EmbeddedUnavailable, LeaseLost
 from stepwell.store import binary, rows
 from stepwell.store.base import Pulse, Transaction
 from stepwell.store.connect import Route, find_route
@@ -45,8 +45,11 @@ class PostgresStore:
     replaced by the next call; a call whose connection was lost raises DatabaseUnavailable, its outcome unknown.
     """
 
-    def __init__(self, url: str, *, schema: str = DEFAULT_SCHEMA) -> None:
-        self.url, self.schema = url, checked_schema(schema)
+    def __init__(
+        self, url: str, *, schema: str = DEFAULT_SCHEMA, revive: Callable[[], object] | None = None
+    ) -> None:
+        """`revive`, which may block, is called before a lost connection is replaced: it starts a server of our own."""
+        self.url, self.schema, self._revive = url, checked_schema(schema), revive
         self.is_prompt = False
         self._route: Route | None = None
         self._clock = (datetime.fromtimestamp(0, UTC), time.monotonic())
@@ -68,6 +71,11 @@ class PostgresStore:
         """How to connect; found out once."""
         if self._route is None:
             self._route = await asyncio.to_thread(find_route, self.url)
+        elif self._revive is not None:
+            try:
+                await asyncio.to_thread(self._revive)
+            except EmbeddedUnavailable as error:
+                raise DatabaseUnavailable(str(error)) from error
         return self._route
 
     # --- hints ----------------------------------------------------------------------------------------------------
@@ -79,7 +87,7 @@ class PostgresStore:
 
     async def _listen(self, wire: Wire) -> None:
         """Hear hints on a fresh connection; whatever was missed meanwhile counts as heard."""
-        if (await self.route()).is_pooled:
+        if wire.is_pooled:
             return
         wire.on_hint = self._heard
         await wire.run(self._sql("listen"))

@@ -43,7 +43,7 @@ class Wire:
     def __init__(self, connection: psycopg.AsyncConnection[Any], *, is_pooled: bool) -> None:
         self._connection = connection
         self._libpq = connection.pgconn
-        self._is_pooled = is_pooled
+        self.is_pooled = is_pooled
         self._reader = Transformer.from_context(connection)
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Call] = deque()
@@ -90,9 +90,9 @@ class Wire:
         if call is None:
             return
         statement = call.statement
-        self._is_preparing = not self._is_pooled and statement.name not in self._prepared
+        self._is_preparing = not self.is_pooled and statement.name not in self._prepared
         try:
-            if self._is_pooled:
+            if self.is_pooled:
                 formats = [_BINARY] * len(call.parameters)
                 self._libpq.send_query_params(statement.text, call.parameters, None, formats, _BINARY)
             elif self._is_preparing:

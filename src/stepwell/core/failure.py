@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 MAX_MESSAGE = 8_000
 MAX_TRACEBACK = 32_000  # characters, the end is kept: that is where it was raised
 MAX_CAUSES = 20
+
+_PACKAGE = str(Path(__file__).parent.parent)
+_NOT_THE_USERS = (f"{_PACKAGE}{os.sep}", *(str(Path(os.__file__).parent / name) for name in ("asyncio", "concurrent")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,21 @@ def _message(error: BaseException) -> str:
 
 def _traceback(error: BaseException) -> str:
     try:
-        return _storable("".join(traceback.format_exception(error)))[-MAX_TRACEBACK:]
+        described = traceback.TracebackException.from_exception(error)
+        _leave_out_the_engine(described)
+        return _storable("".join(described.format()))[-MAX_TRACEBACK:]
     except Exception:  # noqa: BLE001 - a user's __str__ and __repr__ run here
         return ""
+
+
+def _leave_out_the_engine(described: traceback.TracebackException | None) -> None:
+    """Drop the frames by which the engine called the user's function: they are the same every time."""
+    while described is not None:
+        frames = list(described.stack)
+        while len(frames) > 1 and frames[0].filename.startswith(_NOT_THE_USERS):
+            del frames[0]
+        described.stack = traceback.StackSummary.from_list(frames)
+        described = described.__cause__ or described.__context__
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -33,9 +33,10 @@ async def execute(pass_: Pass, workflow: Workflow[Any, Any]) -> None:
         log.warning("execution %s: a task of the workflow does not end: %r", pass_.id, task)
     if outcome is None:
         return
-    failpoint("before_complete")
+    failpoint("between_wait_check_and_park" if isinstance(outcome, Suspended) else "before_complete")
     try:
         await pass_.around.commit.add(Ending(pass_.id, outcome))
+        failpoint("after_complete_before_notify")
     except LeaseLost:
         log.info("execution %s: the session ended before its outcome was stored; it is carried on elsewhere", pass_.id)
 

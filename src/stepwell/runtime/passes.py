@@ -15,6 +15,7 @@ from stepwell.core.model import Checkpoint, Claimed, ExecutionId, FailedAttempt,
 from stepwell.core.replay import Replay, Scope, checked_key, checked_name
 from stepwell.core.retry import Retry
 from stepwell.errors import Diverged, InvalidOption, LeaseLost
+from stepwell.failpoints import failpoint
 from stepwell.runtime.context import running_step
 from stepwell.store.base import Backend
 from stepwell.store.flush import GroupCommit
@@ -142,6 +143,7 @@ class Pass:
 
     async def wait_until(self, at: datetime, reason: str) -> None:
         """Return at that time. A long wait suspends this branch, and with the last one the pass."""
+        failpoint("before_wait_check")
         while (left := at - self.now()) > timedelta(0):
             if left > self.around.short_wait:
                 await self.block(at, reason)

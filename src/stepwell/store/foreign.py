@@ -12,7 +12,7 @@ from psycopg.rows import tuple_row
 from stepwell.core.model import Created, NewExecution
 from stepwell.errors import InvalidOption
 from stepwell.store import rows
-from stepwell.store.pulse import Binary
+from stepwell.store.pulse import Binary, BinaryDumper
 from stepwell.store.statements import statement
 
 
@@ -24,6 +24,7 @@ async def create_on(connection: Any, new: Sequence[NewExecution], *, schema: str
         raise _not_psycopg(connection)
     parameters = _parameters(new)
     cursor = psycopg.AsyncRawCursor(connection, row_factory=tuple_row)
+    _teach(cursor)
     await cursor.execute(statement("create", schema).text, parameters, binary=True)
     return rows.created_of(new, await cursor.fetchall())
 
@@ -34,12 +35,18 @@ def create_on_sync(connection: Any, new: Sequence[NewExecution], *, schema: str)
         raise _not_psycopg(connection)
     parameters = _parameters(new)
     cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
+    _teach(cursor)
     cursor.execute(statement("create", schema).text, parameters, binary=True)
     return rows.created_of(new, cursor.fetchall())
 
 
 def _parameters(new: Sequence[NewExecution]) -> list[Binary]:
     return [Binary(parameter) for parameter in rows.create_parameters(rows.first_of_each_key(new))]
+
+
+def _teach(cursor: psycopg.RawCursor[Any] | psycopg.AsyncRawCursor[Any]) -> None:
+    """A connection that was used before this module was imported, or by a framework, has adapters of its own."""
+    cursor.adapters.register_dumper(Binary, BinaryDumper)
 
 
 def _not_psycopg(connection: object) -> InvalidOption:

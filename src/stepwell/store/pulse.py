@@ -62,11 +62,13 @@ class Binary:
         self.data = data
 
 
-class _BinaryDumper(psycopg.adapt.Dumper):
+class BinaryDumper(psycopg.adapt.Dumper):
+    """Hands a Binary on as it is."""
+
     format = psycopg.pq.Format.BINARY
 
     def dump(self, value: Binary) -> bytes:
         return value.data
 
 
-psycopg.adapters.register_dumper(Binary, _BinaryDumper)
+psycopg.adapters.register_dumper(Binary, BinaryDumper)

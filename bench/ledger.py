@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 PAYLOAD = {
     "status": "stored",
@@ -44,7 +44,7 @@ class Ledger:
         else:
             self._notes.append(note)
 
-    def step(self, execution: int, step: int) -> dict[str, object]:
+    def step(self, execution: int, step: int) -> dict[str, Any]:
         """The body of a step."""
         self.note("step", execution, step)
         return {"order": execution, "line": step, **PAYLOAD}

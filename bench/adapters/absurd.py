@@ -58,7 +58,7 @@ class Absurd(Engine):
         ledger.note("enter", execution)
         for number in range(order["steps"]):
 
-            async def body(number: int = number) -> dict[str, object]:
+            async def body(number: int = number) -> dict[str, Any]:
                 return ledger.step(execution, number)
 
             await context.step(f"step-{number}", body)

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, ClassVar, TextIO, TypedDict
 
@@ -50,6 +50,11 @@ class Engine(ABC):
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.ledger = Ledger(settings.ledger, lasting=settings.lasting)
+
+    @staticmethod
+    def run(work: Coroutine[Any, Any, None]) -> None:
+        """Run on the kind of event loop that the engine is documented to run on."""
+        asyncio.run(work)
 
     @abstractmethod
     async def prepare(self) -> None:
@@ -129,7 +134,7 @@ def main(engine_type: type[Engine], arguments: list[str]) -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what an engine prints is not an answer
     engine = engine_type(Settings(**json.loads(settings)))
-    asyncio.run(_work(engine, answers) if role == "work" else _submit(engine, answers))
+    engine.run(_work(engine, answers) if role == "work" else _submit(engine, answers))
     os._exit(0)  # an engine's threads may still wait for something
 
 

@@ -46,7 +46,7 @@ class Dbos(Engine):
         ledger = self.ledger
 
         @DBOS.step()  # type: ignore[untyped-decorator,unused-ignore]
-        def body(execution: int, number: int) -> dict[str, object]:
+        def body(execution: int, number: int) -> dict[str, Any]:
             return ledger.step(execution, number)
 
         @DBOS.workflow(name="bench")  # type: ignore[untyped-decorator,unused-ignore]

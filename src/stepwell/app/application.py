@@ -9,6 +9,8 @@ from functools import cached_property
 from typing import Any, ParamSpec, TypeVar, overload
 from uuid import UUID
 
+import msgspec
+
 from stepwell.app import settings
 from stepwell.app.database import Database, GivenBackend, PostgresDatabase
 from stepwell.app.handle import Handle, result_of
@@ -17,6 +19,8 @@ from stepwell.client import Client, check_keys
 from stepwell.codec import codec_for
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import DEFAULT_QUEUE, Created, Execution, ExecutionId, Filter, NewExecution, StepRecord
+from stepwell.core.payload import pack
+from stepwell.core.replay import checked_name
 from stepwell.core.retry import Retry
 from stepwell.core.status import Status
 from stepwell.errors import InvalidInput, InvalidOption, InvalidValue
@@ -34,8 +38,11 @@ R = TypeVar("R")
 
 MAX_KEY_LENGTH = 500  # characters: the database's index holds 2,704 bytes per entry
 MAX_TAGS = 50
+MAX_PAGE = 10_000  # executions with their payloads, all in memory
 
 AnyWorkflow = Workflow[..., Any] | str
+
+_Bound = tuple[str, str, bytes]  # workflow id, queue, stored input
 
 
 class App:
@@ -57,6 +64,16 @@ class App:
     def sync(self) -> SyncApp:
         """The same calls for code without an event loop: scripts, Flask, Django."""
         return SyncApp(self)
+
+    def use(self, database: str | Backend | None = None, *, schema: str | None = None) -> None:
+        """Use this database or schema instead of the one named in the code, as `--database` does; None leaves it.
+
+        Raises InvalidOption once the app is open.
+        """
+        if self._client is not None:
+            raise InvalidOption("this App is open already; say which database to use before the first call")
+        self._given = database if database is not None else self._given
+        self._schema = schema or self._schema
 
     # --- workflows ------------------------------------------------------------------------------------------------
 
@@ -132,6 +149,22 @@ class App:
         new = self._new_ones(workflow, inputs, keys=keys, tags=tags)
         return [self._handle(created) for created in await (await self._open()).start(new)]
 
+    async def start_json(
+        self,
+        workflow: str,
+        input: bytes | None = None,
+        *,
+        key: str | None = None,
+        delay: DurationLike | None = None,
+        tags: Sequence[str] = (),
+    ) -> Handle[Any]:
+        """`start` with the input as the JSON text that came from outside; None is no input.
+
+        What JSON has no type for comes as text and is read by the workflow's annotations.
+        """
+        new = self._accepted(self._bound_json(workflow, input), key=key, delay=delay, tags=tags)
+        return self._handle((await (await self._open()).start([new]))[0])
+
     def start_on(
         self,
         connection: Any,
@@ -160,7 +193,12 @@ class App:
     def _new(
         self, workflow: AnyWorkflow, value: Any, *, key: str | None, delay: DurationLike | None, tags: Sequence[str]
     ) -> NewExecution:
-        name, queue, stored = self._bound(workflow, value)
+        return self._accepted(self._bound(workflow, value), key=key, delay=delay, tags=tags)
+
+    def _accepted(
+        self, bound: _Bound, *, key: str | None, delay: DurationLike | None, tags: Sequence[str]
+    ) -> NewExecution:
+        name, queue, stored = bound
         length = duration_option("delay", delay)
         return NewExecution(
             ExecutionId(new_id()),
@@ -172,11 +210,11 @@ class App:
             length.total_seconds() if length else 0.0,
         )
 
-    def _bound(self, workflow: AnyWorkflow, value: Any) -> tuple[str, str, bytes]:
-        """(id, queue, stored input). A process without workflows is a bare client: the worker will check the input."""
+    def _bound(self, workflow: AnyWorkflow, value: Any) -> _Bound:
+        """A process without workflows is a bare client: the worker will check the input."""
         if isinstance(workflow, str):
             if not self.registry.names:
-                return workflow, DEFAULT_QUEUE, _unchecked_input(workflow, value)
+                return checked_name(workflow), DEFAULT_QUEUE, _unchecked_input(workflow, value)
             workflow = self.registry[workflow]
         codec = workflow.input
         if value is NOTHING:
@@ -188,6 +226,13 @@ class App:
         raise InvalidInput(
             workflow.id, [("$", f"give a mapping of its parameters ({', '.join(codec.names) or 'none'})")]
         )
+
+    def _bound_json(self, workflow: str, text: bytes | None) -> _Bound:
+        if not self.registry.names:
+            return checked_name(workflow), DEFAULT_QUEUE, _unchecked_json(workflow, text)
+        known = self.registry[workflow]
+        stored = known.input.bind((), {}) if text is None else known.input.bind_json(text)
+        return known.id, known.queue, stored
 
     def _handle(self, created: Created) -> Handle[Any]:
         return Handle(self, created.id, is_new=created.is_new)
@@ -227,14 +272,16 @@ class App:
         before: UUID | str | None = None,
         limit: int = 100,
     ) -> Sequence[Execution]:
-        """Executions, newest first. `before` is the id of the last one of the page before."""
+        """Executions, newest first, at most `limit`. `before` is the id of the last one of the page before."""
         which = Filter(
-            statuses=(Status(status),) if status else (),
-            workflow=workflow if isinstance(workflow, str) or workflow is None else workflow.id,
-            key=key,
-            tag=tag,
+            statuses=(_checked_status(status),) if status else (),
+            workflow=_checked_filter("workflow", workflow.id if isinstance(workflow, Workflow) else workflow),
+            key=_checked_filter("key", key),
+            tag=_checked_filter("tag", tag),
             before=_id(before) if before else None,
         )
+        if not 1 <= limit <= MAX_PAGE:
+            raise InvalidOption(f"limit is {limit}, use 1 to {MAX_PAGE:,} and `before` for the next page")
         return await (await self._open()).list(which, limit=limit)
 
     async def cancel(self, execution_id: UUID | str, *, reason: str = "cancelled") -> Status:
@@ -242,7 +289,7 @@ class App:
 
         Raises UnknownExecution; NotAllowed when it had already completed or failed.
         """
-        return await (await self._open()).cancel(_id(execution_id), reason=reason)
+        return await (await self._open()).cancel(_id(execution_id), reason=_checked_text("reason", reason))
 
     async def retry(self, execution_id: UUID | str) -> Status:
         """Continue a failed or cancelled execution from where it ended; completed steps are kept.
@@ -315,9 +362,9 @@ class App:
         """Drop the connections without using them: they belong to an ended event loop, or to the parent process."""
         self._database, self._client, self._loop, self._opening = None, None, None, asyncio.Lock()
 
-    async def open(self) -> None:
-        """Connect now instead of with the first call. Raises DatabaseUnavailable, DatabaseNotReady."""
-        await self._open()
+    async def open(self) -> Client:
+        """Connect now instead of with the first call; the answer deals in stored bytes. Raises DatabaseError."""
+        return await self._open()
 
     async def close(self) -> None:
         """Give back connections and the embedded database. Idempotent; a later call opens it again."""
@@ -360,6 +407,20 @@ def _unchecked_input(workflow: str, value: Any) -> bytes:
         raise InvalidInput(workflow, [(error.path, error.reason)]) from error
 
 
+def _unchecked_json(workflow: str, text: bytes | None) -> bytes:
+    """The same from JSON text, which is kept as it is but for its white space: no digit passes through a float."""
+    if text is None:
+        return b"{}"
+    try:
+        if not isinstance(codec_for(Any).decode_text(text), dict):
+            raise InvalidInput(
+                workflow, [("$", "this process does not know the workflow: give a JSON object of its parameters")]
+            )
+        return pack(msgspec.json.format(text, indent=-1))
+    except InvalidValue as error:
+        raise InvalidInput(workflow, [(error.path, error.reason)]) from error
+
+
 def _id(value: UUID | str) -> ExecutionId:
     try:
         return ExecutionId(value if isinstance(value, UUID) else UUID(value))
@@ -376,6 +437,17 @@ def _checked_text(option: str, value: str) -> str:
     if not value or len(value) > MAX_KEY_LENGTH or "\0" in value:
         raise InvalidOption(f"{option} {value!r:.100}: use 1 to {MAX_KEY_LENGTH} characters, without NUL")
     return value
+
+
+def _checked_filter(option: str, value: str | None) -> str | None:
+    return None if value is None else _checked_text(option, value)
+
+
+def _checked_status(value: Status | str) -> Status:
+    try:
+        return Status(value)
+    except ValueError:
+        raise InvalidOption(f"{value!r:.100} is no status; there are: {', '.join(Status)}") from None
 
 
 def _checked_tags(tags: Sequence[str]) -> tuple[str, ...]:

@@ -53,5 +53,5 @@ def load_airports() -> tuple[Airport, ...]:
 
 
 def retrieve(page: int) -> list[Airport]:
-    """One page of the source, counted from 0."""
+    """One page of the source, counted from 0; empty after the last one."""
     return list(load_airports()[page * PAGE_SIZE : (page + 1) * PAGE_SIZE])

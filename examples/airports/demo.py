@@ -1,6 +1,6 @@
 """Import the airports of the world while the worker is killed twice, then count what was lost or done twice.
 
-    python demo.py [--airports 28298]
+    python demo.py [--airports 28298] [--out DIRECTORY]
 
 Uses STEPWELL_DATABASE_URL, or else the embedded PostgreSQL. Exits with 1 when a count is not what it must be.
 """
@@ -24,24 +24,30 @@ from database import Database
 from ledger import LedgerReader, Outcome, read_ledger
 from processes import HERE, Processes
 from screen import Screen, open_screen, verdict_table
+from stepwell.app.database import PostgresDatabase
 
-OUT = HERE / "out"
+LEDGER = "ledger.jsonl"
+OURS = (LEDGER, "airports.csv", "airports.svg", "vendor.log", "worker.log")
 KILL_WHEN_ENRICHED = 0.4  # the first kill cuts calls to the vendor
-KILL_WHEN_STORED = 0.4  # the second one cuts transactions
+KILL_WHEN_STORED = 0.3  # the second one cuts transactions
 KILLS = 2
 POLL_SECONDS = 0.05
+QUICK_POLL_SECONDS = 0.005  # storing is soon over, and is to be killed half-way
 LIMIT_SECONDS = 300.0  # the whole import takes a fifth of it
 
 
 class Demo:
     """One import, watched from outside, and the two kills."""
 
-    def __init__(self, *, codes: list[str], database: Database, processes: Processes, screen: Screen) -> None:
+    def __init__(
+        self, *, codes: list[str], out: Path, database: Database, processes: Processes, screen: Screen
+    ) -> None:
         self._codes = codes
+        self._out = out
         self._database = database
         self._processes = processes
         self._screen = screen
-        self._ledger = LedgerReader(OUT / "ledger.jsonl")
+        self._ledger = LedgerReader(out / LEDGER)
         self._answered: set[str] = set()
         self._kills: list[Kill] = []
         self._import_id = ""
@@ -54,16 +60,18 @@ class Demo:
             self._processes.check()
             if time.monotonic() > limit:
                 raise RuntimeError(f"the import has not ended within {LIMIT_SECONDS:.0f} seconds")
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS if len(self._answered) < len(self._codes) else QUICK_POLL_SECONDS)
         return self._evidence()
 
     def _begin(self) -> None:
         for execution_id in self._database.unfinished():
             flows.app.sync.cancel(execution_id)  # left behind by a demo that was stopped
         self._database.make_tables()
-        address = self._processes.start_vendor(OUT / "ledger.jsonl")
+        address = self._processes.start_vendor(self._out / LEDGER)
         worker = self._processes.start_worker()
-        handle = flows.app.sync.start(flows.import_airports, len(self._codes), str(OUT), key=f"demo-{uuid4()}")
+        handle = flows.app.sync.start(
+            flows.import_airports, {"limit": len(self._codes), "directory": str(self._out)}, key=f"demo-{uuid4()}"
+        )
         self._import_id = str(handle.id)
         self._screen.say(f"vendor at {address}, worker {worker}, execution {self._import_id}")
 
@@ -102,7 +110,7 @@ class Demo:
         executions = [self._import_id, *self._database.reports(self._import_id)]
         return Evidence(
             airports=self._codes,
-            entries=read_ledger(OUT / "ledger.jsonl"),
+            entries=read_ledger(self._out / LEDGER),
             rows=self._database.stored(),
             kills=self._kills,
             steps=self._database.steps(executions),
@@ -110,23 +118,23 @@ class Demo:
         )
 
 
-def demonstrate(*, airports: int, console: Console) -> bool:
+def demonstrate(*, airports: int, out: Path, console: Console) -> bool:
     """Run the demo and print what came of it. Whether every count is what it must be."""
     began = time.monotonic()
-    OUT.mkdir(exist_ok=True)
-    for old in OUT.iterdir():
-        old.unlink()
+    out.mkdir(exist_ok=True)
+    for name in OURS:
+        (out / name).unlink(missing_ok=True)
     codes = [airport.icao for airport in load_airports()[:airports]]
-    url = flows.app.sync.database_url()
-    with Database(url) as database, Processes(OUT) as processes, open_screen(console, airports=len(codes)) as screen:
-        evidence = Demo(codes=codes, database=database, processes=processes, screen=screen).run()
+    url = PostgresDatabase(None, schema=None).ready_url()
+    with Database(url) as database, Processes(out) as processes, open_screen(console, airports=len(codes)) as screen:
+        evidence = Demo(codes=codes, out=out, database=database, processes=processes, screen=screen).run()
     console.print(verdict_table(evidence))
     found = list(problems(evidence, expected_kills=KILLS))
     for problem in found:
         console.print(f"WRONG: {problem}", style="bold red")
     if not found:
         console.print("Nothing was lost and nothing was done twice.", style="bold green")
-        console.print(f"The report: {relative(OUT / 'airports.csv')} and {relative(OUT / 'airports.svg')}")
+        console.print(f"The report: {relative(out / 'airports.csv')} and {relative(out / 'airports.svg')}")
     console.print(f"{time.monotonic() - began:.0f} seconds")
     return not found
 
@@ -144,11 +152,12 @@ def interrupt(_number: int, _frame: FrameType | None) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Import the airports of the world while the worker is killed twice.")
     parser.add_argument("--airports", type=int, default=len(load_airports()), help="how many (default: all)")
+    parser.add_argument("--out", type=Path, default=HERE / "out", help="where the report, ledger and logs go")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, interrupt)
     console = Console()
     try:
-        return 0 if demonstrate(airports=arguments.airports, console=console) else 1
+        return 0 if demonstrate(airports=arguments.airports, out=arguments.out.absolute(), console=console) else 1
     except KeyboardInterrupt:
         console.print("Stopped; nothing is left running.")
         return 130

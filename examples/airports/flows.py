@@ -5,7 +5,6 @@ AIRPORTS_VENDOR_URL=http://127.0.0.1:8765 stepwell worker flows.py
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from report import COLUMNS, draw_chart, write_csv
 from stepwell import App, Retry, Step
 from vendor_api import enrich
 
-BATCH_SIZE = 100  # rows per transaction
+BATCH_SIZE = 50  # rows per transaction
 
 app = App()
 
@@ -37,8 +36,10 @@ class Report:
 @app.workflow
 async def import_airports(limit: int, directory: str, step: Step) -> Imported:
     """Import the first `limit` airports; the report is written into `directory`."""
-    pages = await step.map("retrieve", retrieve, range(math.ceil(limit / PAGE_SIZE)))
-    airports = [airport for page in pages for airport in page][:limit]
+    airports: list[Airport] = []
+    while len(airports) < limit and (page := await step.run("retrieve", retrieve, len(airports) // PAGE_SIZE)):
+        airports += page
+    airports = airports[:limit]
     enrichments = await step(retry=Retry(max_attempts=20)).map("enrich", enrich, airports, concurrency=64)
     enriched = list(zip(airports, enrichments, strict=True))
     for start in range(0, len(enriched), BATCH_SIZE):

@@ -173,12 +173,14 @@ class Permanent(StepwellError):
 class RetryAfter(StepwellError):
     """Raise it in a step to set the delay before the next attempt, as a vendor's `Retry-After` does.
 
-    `delay` is a duration such as "30s", a timedelta, or a number of seconds. It counts as an attempt.
+    `delay` is a duration such as "30s", a timedelta, or a number of seconds; a time that has passed means at once. It
+    counts as an attempt.
     """
 
     def __init__(self, delay: DurationLike | float, message: str = "") -> None:
         try:
-            self.delay = timedelta(seconds=delay) if isinstance(delay, int | float) else parse_duration(delay)
+            asked = timedelta(seconds=delay) if isinstance(delay, int | float) else delay
+            self.delay = parse_duration(max(asked, timedelta(0)) if isinstance(asked, timedelta) else asked)
         except (InvalidDuration, OverflowError, ValueError) as error:
             raise InvalidOption(f"RetryAfter({delay!r}): {error}") from None
         super().__init__(message or f"asked to retry after {self.delay.total_seconds():g} s")

@@ -41,13 +41,13 @@ def failure_of(error: BaseException, *, attempts: int = 1) -> Failure:
 def type_name(error: BaseException) -> str:
     """`ValueError`, `httpx.ReadTimeout`: builtins without their module."""
     kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return _storable(kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}")
 
 
 def _message(error: BaseException) -> str:
     try:
         return _storable(str(error))[:MAX_MESSAGE]
-    except Exception:  # noqa: BLE001 - a user's __str__ runs here
+    except BaseException:  # noqa: BLE001 - a user's __str__ runs here
         return "(its message cannot be shown)"
 
 
@@ -56,7 +56,7 @@ def _traceback(error: BaseException) -> str:
         described = traceback.TracebackException.from_exception(error)
         _leave_out_the_engine(described)
         return _storable("".join(described.format()))[-MAX_TRACEBACK:]
-    except Exception:  # noqa: BLE001 - a user's __str__ and __repr__ run here
+    except BaseException:  # noqa: BLE001 - a user's __str__ and __repr__ run here
         return ""
 
 
@@ -72,13 +72,18 @@ def _leave_out_the_engine(described: traceback.TracebackException | None) -> Non
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     seen = {id(error)}
-    cause = error.__cause__ or error.__context__
+    cause = _cause(error)
     while cause is not None and id(cause) not in seen and len(seen) <= MAX_CAUSES:
         yield cause
         seen.add(id(cause))
-        cause = cause.__cause__ or cause.__context__
+        cause = _cause(cause)
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """What Python would show as the cause: `raise ... from None` hides it."""
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _storable(text: str) -> str:
-    """Lone surrogates cannot be encoded; they are shown by their numbers."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """Lone surrogates cannot be encoded and NUL is in no text of PostgreSQL; they are shown by their numbers (F68)."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

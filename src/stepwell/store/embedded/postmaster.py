@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from stepwell.store.embedded.socket_folder import socket_setting
+from stepwell.store.embedded.account import HERE
 
 PORT, SOCKET_FOLDER, ADDRESS, STATUS = 3, 4, 5, 7
 ANSWER_SECONDS = 1.0  # connecting on one machine takes microseconds
@@ -46,23 +46,29 @@ class Ready:
 Server = Stopped | Stale | Changing | Ready
 
 
-def pid_file(home: Path) -> Path:
-    return home / "data" / "postmaster.pid"
+def pid_file(folder: Path) -> Path:
+    return folder / "data" / "postmaster.pid"
 
 
-def look(home: Path) -> Server:
-    """The state of the server of `home` right now."""
+def mark(folder: Path) -> str:
+    """What is on the command line of a server of `folder` to know it by. PostgreSQL accepts any name with a dot."""
+    return f"--stepwell.folder={folder}"
+
+
+def look(folder: Path) -> Server:
+    """The state of the server of `folder` right now."""
     try:
-        lines = [line.strip() for line in os.fsdecode(pid_file(home).read_bytes()).splitlines()]
+        lines = [line.strip() for line in os.fsdecode(pid_file(folder).read_bytes()).splitlines()]
     except FileNotFoundError:
         return Stopped()
-    if len(lines) > STATUS and _answers(server := _address(lines)):
+    if len(lines) > STATUS and _answers(server := _address(folder, lines)):
         return server if lines[STATUS] == "ready" else Changing()
-    return Changing() if lines and lines[0].isdecimal() and is_server_of(home, int(lines[0])) else Stale()
+    return Changing() if lines and lines[0].isdecimal() and is_server_of(folder, int(lines[0])) else Stale()
 
 
-def _address(lines: list[str]) -> Ready:
-    return Ready(pid=int(lines[0]), host=lines[SOCKET_FOLDER] or lines[ADDRESS], port=int(lines[PORT]))
+def _address(folder: Path, lines: list[str]) -> Ready:
+    host = str(folder / "data") if lines[SOCKET_FOLDER] == HERE else lines[SOCKET_FOLDER] or lines[ADDRESS]
+    return Ready(pid=int(lines[0]), host=host, port=int(lines[PORT]))
 
 
 def _answers(server: Ready) -> bool:
@@ -89,8 +95,8 @@ def _connect(server: Ready) -> socket.socket:
     return connection
 
 
-def is_server_of(home: Path, pid: int) -> bool:
-    """Whether process `pid` lives and is the server that was started for `home`.
+def is_server_of(folder: Path, pid: int) -> bool:
+    """Whether process `pid` lives and is the server that was started for `folder`.
 
     A process id alone proves nothing: after a reboot, and most of all in a container, it belongs to somebody else; and
     a dead server stays a zombie with its id where nobody collects it (process 1 of a container). The command line
@@ -100,7 +106,7 @@ def is_server_of(home: Path, pid: int) -> bool:
         return False  # PostgreSQL checks the process itself there
     if Path("/proc/self/cmdline").exists():
         try:
-            return os.fsencode(socket_setting(home)) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            return os.fsencode(mark(folder)) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except (FileNotFoundError, ProcessLookupError):
             return False
     ask = ["ps", "-o", "stat=,comm=", "-p", str(pid)]

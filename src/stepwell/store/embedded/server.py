@@ -1,6 +1,6 @@
 """Joining the server of a folder, and leaving it.
 
-Two locks in its home. Whoever creates, starts or stops holds `start.lock` alone. Every user process holds `users.lock`
+Two locks in it. Whoever creates, starts or stops holds `start.lock` alone. Every user process holds `users.lock`
 together with all others for as long as it lives; who gets it alone, on leaving, is the last one out. The kernel drops
 both when a process dies, so kill -9 of any of them leaves nothing to clean up.
 """
@@ -18,8 +18,10 @@ from types import TracebackType
 from stepwell.errors import EmbeddedUnavailable
 from stepwell.store.embedded.account import account_for
 from stepwell.store.embedded.cluster import Cluster
-from stepwell.store.embedded.home import START_LOCK, START_LOCK_SECONDS, home_of
 from stepwell.store.embedded.lock import FileLock
+
+START_LOCK, USERS_LOCK = "start.lock", "users.lock"
+START_LOCK_SECONDS = 180  # creating takes about a second; crash recovery of a busy server up to a minute
 
 
 def start_embedded(folder: Path) -> EmbeddedServer:
@@ -30,8 +32,16 @@ def start_embedded(folder: Path) -> EmbeddedServer:
     """
     folder = folder.absolute()
     with _told_plainly(folder):
-        home = home_of(folder)
-        return EmbeddedServer(folder, Cluster(home, account_for(home)))
+        _make_folder(folder)
+        return EmbeddedServer(folder, Cluster(folder, account_for(folder)))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        return
+    (folder / ".gitignore").write_text("*\n", encoding="utf-8")  # nobody wants a database in a commit
 
 
 class EmbeddedServer:
@@ -44,14 +54,14 @@ class EmbeddedServer:
         self.folder = folder
         self._cluster = cluster
         self._pid = os.getpid()
-        self._users = FileLock(cluster.home / "users.lock")
+        self._users = FileLock(folder / USERS_LOCK)
         self._closed = False
         self.url = self._join()
         atexit.register(self.close)
 
     def _join(self) -> str:
         try:
-            with _start_lock(self._cluster.home):
+            with _start_lock(self.folder):
                 self._users.lock(exclusive=False, seconds=START_LOCK_SECONDS)
                 return self._cluster.ensure_running()
         except BaseException:
@@ -60,7 +70,7 @@ class EmbeddedServer:
 
     def ensure_running(self) -> str:
         """Start the server again if it was killed. Returns `url`, which on Windows may have changed."""
-        with _told_plainly(self.folder), _start_lock(self._cluster.home):
+        with _told_plainly(self.folder), _start_lock(self.folder):
             self.url = self._cluster.ensure_running()
         return self.url
 
@@ -71,7 +81,7 @@ class EmbeddedServer:
             return
         self._closed = True
         try:
-            with _told_plainly(self.folder), _start_lock(self._cluster.home):
+            with _told_plainly(self.folder), _start_lock(self.folder):
                 if self._users.try_lock(exclusive=True):
                     self._cluster.stop()
         finally:
@@ -85,8 +95,8 @@ class EmbeddedServer:
 
 
 @contextmanager
-def _start_lock(home: Path) -> Iterator[None]:
-    with FileLock(home / START_LOCK) as lock:
+def _start_lock(folder: Path) -> Iterator[None]:
+    with FileLock(folder / START_LOCK) as lock:
         lock.lock(exclusive=True, seconds=START_LOCK_SECONDS)
         yield
 

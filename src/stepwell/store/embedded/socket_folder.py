@@ -10,50 +10,40 @@ import sys
 import tempfile
 from pathlib import Path
 
-from stepwell.store.embedded.account import Account
+from stepwell.store.embedded.account import HERE, Account
 
-PROBE = ".s.PGSQL.test"  # as long as the name of the real one, ".s.PGSQL.5432"
-UNFIT = ',"\n'  # libpq and PostgreSQL would read the path as several
+PORT = 5432  # here only a part of the socket's name
+SOCKET = f".s.PGSQL.{PORT}"
+UNFIT = ",\n"  # libpq would read the path as several
 
 
-def make_socket_folder(home: Path, account: Account) -> None:
-    """Make `home`/socket, which is a link to a temporary folder where no socket fits.
+def make_socket_folder(folder: Path, account: Account) -> str:
+    """The server's setting for its socket: in its data folder, or in a temporary folder where no socket fits there.
 
-    None fits a path over ~100 bytes, nor some mounted file systems. A folder stays the same as long as it exists, so
-    that a server started again keeps its URL.
+    None fits a path over ~100 bytes, nor some mounted file systems. The link `folder`/socket remembers the temporary
+    folder, so that a server started again keeps its URL. No server may be running.
     """
-    place = home / "socket"
-    if place.is_symlink() and _is_private(place.readlink(), account):
-        return
-    _remove(place)
-    place.mkdir(mode=0o700)
-    account.give(place)
-    if not _fits(place):
-        place.rmdir()
-        target = Path(tempfile.mkdtemp(prefix="stepwell-"))
-        account.give(target)
-        place.symlink_to(target)
+    link = folder / "socket"
+    for place in (folder / "data", link):
+        (place / SOCKET).unlink(missing_ok=True)
+        (place / f"{SOCKET}.lock").unlink(missing_ok=True)  # names a dead server, whose id may be a stranger's by now
+    if _fits(folder / "data"):
+        link.unlink(missing_ok=True)
+        return HERE
+    if not (link.is_symlink() and _is_private(link.readlink(), account)):
+        link.unlink(missing_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix="stepwell-"))
+        account.give(temporary)
+        link.symlink_to(temporary)
+    return str(link.readlink())
 
 
-def socket_setting(home: Path) -> str:
-    """The setting that a server of `home` is started with; no other server has it."""
-    place = home / "socket"
-    return f"unix_socket_directories={place.readlink() if place.is_symlink() else place}"
-
-
-def remove_socket_folder(home: Path, account: Account) -> None:
+def remove_socket_folder(folder: Path, account: Account) -> None:
     """Leave nothing in the temporary folder behind."""
-    place = home / "socket"
-    if place.is_symlink() and _is_private(place.readlink(), account):
-        shutil.rmtree(place.readlink(), ignore_errors=True)
-    _remove(place)
-
-
-def _remove(place: Path) -> None:
-    if place.is_symlink():
-        place.unlink()
-    else:
-        shutil.rmtree(place, ignore_errors=True)
+    link = folder / "socket"
+    if link.is_symlink() and _is_private(link.readlink(), account):
+        shutil.rmtree(link.readlink(), ignore_errors=True)
+    link.unlink(missing_ok=True)
 
 
 def _is_private(folder: Path, account: Account) -> bool:
@@ -71,8 +61,8 @@ def _fits(folder: Path) -> bool:
         return False
     with socket.socket(socket.AF_UNIX) as probe:
         try:
-            probe.bind(str(folder / PROBE))
+            probe.bind(str(folder / SOCKET))
         except OSError:
             return False
-    (folder / PROBE).unlink()
+    (folder / SOCKET).unlink()
     return True

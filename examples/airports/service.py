@@ -164,7 +164,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="An enrichment vendor with a rate limit and bad moments.")
     parser.add_argument("--port", type=int, default=8765, help="0 takes any free port")
     parser.add_argument("--ledger", type=Path, required=True, help="file of JSON lines, continued if it exists")
-    parser.add_argument("--calls-per-second", type=float, default=800.0)
+    parser.add_argument("--calls-per-second", type=float, default=700.0)
     parser.add_argument("--seed", type=int, default=2024)
     arguments = parser.parse_args()
     past = read_ledger(arguments.ledger)

@@ -153,8 +153,9 @@ class MemoryStore:
 
     async def create(self, new: Sequence[NewExecution]) -> Sequence[Created]:
         with self._lock:
+            first = {(one.workflow, one.key): one for one in reversed(new) if one.key is not None}
+            is_refused = any(row.new.input != one.input for one in first.values() if (row := self._holder(one)))
             before = len(self._executions)
-            is_refused = any(row.new.input != one.input for one in new if (row := self._holder(one)))
             answers = [self._answer(one) if is_refused else self._accept(one) for one in new]
             if len(self._executions) > before:
                 self._hint_work()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 from uuid import UUID
 
 from stepwell.codec import Codec, codec_for, digest
@@ -81,9 +81,15 @@ class Step:
         call = self._call(key, Kind.ITEM, function, (), {})
         return await mapping.run(self._pass, call, items, concurrency=concurrency)
 
+    @overload
     async def transaction(
-        self, name: str, function: Callable[..., Awaitable[R] | R], /, *args: Any, **kwargs: Any
-    ) -> R:
+        self, name: str, function: Callable[Concatenate[Any, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+    @overload
+    async def transaction(
+        self, name: str, function: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+    async def transaction(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """The result of `function(connection, *args, **kwargs)`, whose writes and checkpoint commit as one.
 
         The connection is one of the engine's database: a psycopg.AsyncConnection for an async function, a
@@ -92,8 +98,7 @@ class Step:
         """
         key = self._pass.key(name)
         call = self._call(key, Kind.TRANSACTION, function, args, kwargs)
-        result: R = await attempts.run(self._pass, call, transacting.body)
-        return result
+        return await attempts.run(self._pass, call, transacting.body)
 
     async def sleep(self, name: str, duration: DurationLike) -> None:
         """Return after the duration ("24h", a timedelta), counted from when it was first asked for.

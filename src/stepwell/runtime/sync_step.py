@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 from uuid import UUID
 
 from stepwell.core.duration import DurationLike
@@ -43,7 +43,9 @@ class SyncStep:
         """See Step.map."""
         return self._await(self._step.map(name, function, items, concurrency=concurrency))
 
-    def transaction(self, name: str, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
+    def transaction(
+        self, name: str, function: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
         """See Step.transaction."""
         return self._await(self._step.transaction(name, function, *args, **kwargs))
 

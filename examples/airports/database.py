@@ -22,7 +22,10 @@ where workflow in ('import-airports', 'airports-report') and status in ('pending
 ENRICHED = (
     "select count(*) from stepwell.steps where execution_id = %s and step like 'enrich/#%%' and state = 'completed'"
 )
-STEPS = "select count(*) from stepwell.steps where execution_id = any(%s::uuid[]) and state = 'completed'"
+STEPS = """
+select count(*) from stepwell.steps
+where execution_id = any(%s::uuid[]) and state = 'completed' and kind <> 'map'  -- its items are counted one by one
+"""
 REPORTS = """
 select id::text from stepwell.executions
 where workflow = 'airports-report' and created_at >= (select created_at from stepwell.executions where id = %s)

@@ -77,14 +77,20 @@ class Demo:
 
     def _tick(self) -> bool:
         """Look once, show it, kill when it is time. False when everything has ended."""
-        has_ended = self._database.has_ended(self._import_id)
+        has_ended = self._has_ended()
         reports = self._database.reports(self._import_id)
         rows = self._database.rows()
         self._answered.update(entry.key for entry in self._ledger.new_entries() if entry.outcome is Outcome.ANSWERED)
         self._screen.show(enriched=len(self._answered), stored=rows, reported=self._database.steps(reports))
-        if self._kill_is_due(rows):
+        if not has_ended and self._kill_is_due(rows):
             self._kill()
-        return not (has_ended and all(self._database.has_ended(report) for report in reports))
+        return not has_ended
+
+    def _has_ended(self) -> bool:
+        """Whether the import has ended, and then also the report that its last step started."""
+        return self._database.has_ended(self._import_id) and all(
+            self._database.has_ended(report) for report in self._database.reports(self._import_id)
+        )
 
     def _kill_is_due(self, rows: int) -> bool:
         match len(self._kills):
@@ -131,10 +137,12 @@ def demonstrate(*, airports: int, out: Path, console: Console) -> bool:
     console.print(verdict_table(evidence))
     found = list(problems(evidence, expected_kills=KILLS))
     for problem in found:
-        console.print(f"WRONG: {problem}", style="bold red")
+        console.print(f"WRONG: {problem}", style="bold red", soft_wrap=True)
     if not found:
         console.print("Nothing was lost and nothing was done twice.", style="bold green")
-        console.print(f"The report: {relative(out / 'airports.csv')} and {relative(out / 'airports.svg')}")
+        console.print(
+            f"The report: {relative(out / 'airports.csv')} and {relative(out / 'airports.svg')}", soft_wrap=True
+        )
     console.print(f"{time.monotonic() - began:.0f} seconds")
     return not found
 
@@ -162,7 +170,7 @@ def main() -> int:
         console.print("Stopped; nothing is left running.")
         return 130
     except RuntimeError as error:
-        console.print(f"WRONG: {error}", style="bold red")
+        console.print(f"WRONG: {error}", style="bold red", soft_wrap=True)
         return 1
 
 

@@ -39,7 +39,7 @@ def running_demo(folder: Path) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, str(DEMO), "--out", str(folder / "out"), "--airports", str(AIRPORTS)],
         cwd=folder,
-        env={name: value for name, value in os.environ.items() if name != "STEPWELL_DATABASE_URL"},
+        env={name: value for name, value in os.environ.items() if not name.startswith("STEPWELL_")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -67,7 +67,11 @@ class _Map:
     async def finish(self, concurrency: int) -> None:
         """Run the items that have no outcome. Raises MapFailed; suspends the branch when items wait for a retry."""
         branches = [self._pass.spawn(self._branch()) for _ in range(concurrency)]
-        await asyncio.wait(branches)
+        try:
+            await asyncio.wait(branches)
+        finally:
+            for branch in branches:
+                branch.cancel()  # when this call was cut, its items go no further (F59)
         if any(branch.cancelled() or isinstance(branch.exception(), Suspend) for branch in branches):
             self._pass.refuse()
         for branch in branches:

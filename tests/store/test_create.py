@@ -164,3 +164,11 @@ async def test_key_with_the_same_input_stops_nothing(world: World) -> None:
 
     assert answers == [Created(free.id, is_new=True, input=None), Created(taken, is_new=False, input=b"1")]
     assert (await world.see(free.id)).status is Status.PENDING
+
+
+async def test_only_the_first_of_a_key_given_twice_is_compared(world: World) -> None:
+    taken = await world.start(key="k", input=b"1")
+
+    answers = await world.store.create([execution(key="k", input=b"1"), execution(key="k", input=b"2")])
+
+    assert list(answers) == [Created(taken, is_new=False, input=b"1")] * 2

@@ -53,7 +53,7 @@ def template(admin: Admin, server_url: str) -> str:
     """The name of a migrated database to copy; made once, whichever test process comes first."""
     admin.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [TEMPLATE])
     try:
-        if not admin.execute("select from pg_database where datname = %s", [TEMPLATE]).fetchone():
+        if not admin.execute("select 1 from pg_database where datname = %s", [TEMPLATE]).fetchone():
             draft = f"{TEMPLATE}_draft"
             _drop(admin, draft)
             admin.execute(sql.SQL("create database {}").format(sql.Identifier(draft)))

@@ -24,7 +24,7 @@ from bench.postgres import Postgres
 
 START_SECONDS = 60
 RUN_SECONDS = 300  # a run that takes longer has failed
-WARM_UPS = 50  # executions before the clock starts: connections, prepared statements, imports
+WARM_UPS = 500  # executions before the clock starts: connections, prepared statements, imports
 SETTLE_SECONDS = 1.0  # after them, so that the worker is idle when the run begins
 
 _numbers = itertools.count(1)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench import report, workloads
+from bench.engines import ENGINES
 from bench.ledger import Ledger, Note, read_ledger
 from bench.measure import MemoryTrace, cpu_seconds, most_at_once, percentile, resident_megabytes
+from bench.postgres import NoPostgres, Postgres, running
+from bench.processes import EngineFailed, stage
 from bench.raw import Limits
 
 LIMITS = Limits(
@@ -110,3 +114,35 @@ def test_memory_growth_counts_only_what_was_gained_before_the_moment() -> None:
 
     assert memory.growth_until(time.time()) > len(held) / 2**20 / 2
     assert memory.growth_until(0) == 0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    try:
+        with running() as server:
+            yield server
+    except NoPostgres as missing:
+        pytest.skip(str(missing))
+
+
+def test_a_run_of_our_engine_gives_every_figure_of_its_rows(server: Postgres) -> None:
+    figures = workloads.throughput(ENGINES["stepwell"], server, workloads.QUICK)
+
+    wanted = {measure.figure for measure in report.MEASURES if measure.workload == "throughput"}
+    assert wanted <= set(figures)
+    assert figures["steps_per_second"] > 0
+    assert figures["wal_bytes_per_step"] > 200  # each step stores a value of about that size
+
+
+def test_a_killed_worker_repeats_no_checkpointed_step_and_loses_none(server: Postgres) -> None:
+    figures = workloads.killed(ENGINES["stepwell"], server, workloads.QUICK)
+
+    assert figures["checkpointed_steps_repeated"] == 0
+    assert figures["steps_lost"] == 0
+
+
+def test_a_run_whose_process_fails_says_what_it_said(server: Postgres) -> None:
+    broken = dataclasses.replace(ENGINES["stepwell"], name="no_such_engine")
+
+    with pytest.raises(EngineFailed, match="No module named"), stage(broken, server):
+        pass

@@ -14,6 +14,8 @@ from typing import Any
 from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
 from stepwell.errors import InvalidOption, InvalidValue, Permanent, RetryAfter
 
+_MISTAKES = (Permanent, InvalidValue, InvalidOption)  # another attempt would fail as well
+
 MAX_DOUBLINGS = 64  # beyond it every delay is the longest one anyway, and powers overflow
 
 
@@ -62,7 +64,7 @@ class Retry:
 
 def delay_after(error: BaseException, policy: Retry, attempt: int, *, random: Callable[[], float]) -> timedelta | None:
     """How long to wait before the next attempt; None: give up. `random` returns a float in [0, 1)."""
-    if attempt >= policy.max_attempts or isinstance(error, (Permanent, InvalidValue, *policy.give_up_on)):
+    if attempt >= policy.max_attempts or isinstance(error, (*_MISTAKES, *policy.give_up_on)):
         return None
     if isinstance(error, RetryAfter):
         return error.delay

@@ -18,7 +18,7 @@ from stepwell.core.retry import Retry, delay_after
 from stepwell.errors import Diverged, InvalidValue, StepFailed, StepTimeout
 from stepwell.failpoints import failpoint
 from stepwell.runtime.context import StepContext, running_step
-from stepwell.runtime.functions import Shape
+from stepwell.runtime.functions import Shape, in_thread
 from stepwell.runtime.passes import Key, Pass
 from stepwell.stored_failures import decode_failure, encode_failure
 
@@ -119,21 +119,24 @@ async def perform(pass_: Pass, call: Call, body: Body, *, is_deferrable: bool = 
             pass_.leave()
 
 
-async def _attempt(pass_: Pass, call: Call, body: Body, attempt: int) -> tuple[Exception | None, Any]:
-    """Run the body once: (its error, its value). Broadly caught: this is where user code runs."""
+async def _attempt(pass_: Pass, call: Call, body: Body, attempt: int) -> tuple[BaseException | None, Any]:
+    """Run the body once: (its error, its value). Broadly caught: this is where user code runs.
+
+    SystemExit and KeyboardInterrupt, let through in a task, would end the event loop and with it the worker (F24).
+    """
     failpoint("before_step")
     step = running_step.set(StepContext(pass_.id, call.key, attempt))
     try:
         return None, await body(pass_, call)
     except InvalidValue as error:
         return error.at(f"step '{call.key}'"), None
-    except Exception as error:  # noqa: BLE001
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001
         return error, None
     finally:
         running_step.reset(step)
 
 
-async def _give_up(pass_: Pass, call: Call, error: Exception, attempts: int) -> StepFailed:
+async def _give_up(pass_: Pass, call: Call, error: BaseException, attempts: int) -> StepFailed:
     stored = encode_failure(failure_of(error, attempts=attempts))
     row = NewCheckpoint(pass_.id, call.key, call.kind, call.digest, stored, is_failure=True)
     await pass_.store(row)
@@ -169,6 +172,6 @@ async def invoke(pass_: Pass, call: Call, args: tuple[Any, ...]) -> Any:
 async def _invoke(pass_: Pass, call: Call, args: tuple[Any, ...]) -> Any:
     if call.shape.is_async:
         return await call.function(*args, **call.kwargs)
-    work = partial(copy_context().run, call.function, *args, **call.kwargs)
+    work = partial(copy_context().run, in_thread, call.function, *args, **call.kwargs)
     value = await asyncio.get_running_loop().run_in_executor(pass_.around.threads, work)
     return await value if inspect.isawaitable(value) else value

@@ -14,6 +14,7 @@ from stepwell.core.failure import Failure, failure_of
 from stepwell.core.model import CancelledOutcome, Completed, Ending, Failed, Outcome, Suspended
 from stepwell.errors import Diverged, InvalidValue, LeaseLost, StepFailed
 from stepwell.failpoints import failpoint
+from stepwell.runtime.functions import in_thread
 from stepwell.runtime.mapping import MapFailed
 from stepwell.runtime.passes import Closing, Pass, Suspend
 from stepwell.runtime.registry import Workflow
@@ -49,7 +50,7 @@ async def _outcome(pass_: Pass, workflow: Workflow[Any, Any]) -> Outcome | None:
         own = None
     except asyncio.CancelledError as error:
         own = _failed(error)
-        if pass_.closing is None or not _uncancelled():
+        if not _is_users_own() and (pass_.closing is None or not _uncancelled()):
             raise  # not ours: somebody cancels the worker itself
     except BaseException as error:  # noqa: BLE001 - user code, which may also raise SystemExit
         own = _failed(error)
@@ -83,9 +84,8 @@ async def _in_thread(pass_: Pass, workflow: Workflow[Any, Any], arguments: dict[
         arguments[workflow.step_parameter] = SyncStep(Step(pass_), loop)
     context = contextvars.copy_context()
     context.run(pass_.begin, in_thread=True)
-    return await loop.run_in_executor(
-        pass_.around.workflow_threads, partial(context.run, workflow.function, **arguments)
-    )
+    work = partial(context.run, in_thread, workflow.function, **arguments)
+    return await loop.run_in_executor(pass_.around.workflow_threads, work)
 
 
 def _timer(pass_: Pass, workflow: Workflow[Any, Any]) -> asyncio.TimerHandle | None:
@@ -96,6 +96,12 @@ def _timer(pass_: Pass, workflow: Workflow[Any, Any]) -> asyncio.TimerHandle | N
     return asyncio.get_running_loop().call_later(
         max(0.0, left.total_seconds()), partial(pass_.close, Closing.TIMED_OUT, at_once=True)
     )
+
+
+def _is_users_own() -> bool:
+    """Whether nobody has cancelled the pass: its code raised CancelledError, or awaited a task that it had cancelled."""
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
 
 
 def _uncancelled() -> bool:

@@ -103,3 +103,11 @@ def _shape(function: Callable[..., Any]) -> Shape:
         inner = inner.func
     is_async = inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(type(inner).__call__)
     return Shape(is_async, result_codec(inner))
+
+
+def in_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Call it. A StopIteration becomes the RuntimeError that it is in a coroutine: no future can carry it."""
+    try:
+        return function(*args, **kwargs)
+    except StopIteration as error:
+        raise RuntimeError("the function raised StopIteration") from error

@@ -71,7 +71,13 @@ def test_retries_end() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [Permanent("no"), InvalidValue(path="$", reason="is odd"), PayloadTooLarge(size_bytes=2, limit_bytes=1)]
+    "error",
+    [
+        Permanent("no"),
+        InvalidValue(path="$", reason="is odd"),
+        PayloadTooLarge(size_bytes=2, limit_bytes=1),
+        InvalidOption("steps do not nest"),
+    ],
 )
 def test_what_another_attempt_cannot_mend_is_not_retried(error: Exception) -> None:
     assert delay_after(error, Retry(), 1, random=lambda: 0.5) is None

@@ -12,6 +12,7 @@ from stepwell.errors import InvalidOption
 DEFAULT_SCHEMA = "stepwell"
 
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_OUR_SCHEMA = re.compile(rf"\b{DEFAULT_SCHEMA}\b")
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
 
 
@@ -30,11 +31,8 @@ def checked_schema(schema: str) -> str:
 
 
 def in_schema(sql: str, schema: str) -> str:
-    """The same SQL for another schema; the files are written for `stepwell`, the notification channel included."""
-    if schema == DEFAULT_SCHEMA:
-        return sql
-    renamed = sql.replace("stepwell.", f"{schema}.").replace("'stepwell'", f"'{schema}'")
-    return renamed.replace("schema stepwell", f"schema {schema}").replace("listen stepwell", f"listen {schema}")
+    """The same SQL for another schema. In our files the word `stepwell` is the schema or its notification channel."""
+    return _OUR_SCHEMA.sub(schema, sql)
 
 
 @cache

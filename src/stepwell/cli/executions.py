@@ -1,0 +1,186 @@
+"""`stepwell executions`: look at executions, cancel and retry them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import click
+
+from stepwell.cli.exits import FAILED
+from stepwell.cli.options import Target, database_options, output_options
+from stepwell.cli.output import Cell, note, show_json, show_table
+from stepwell.core.status import Status
+from stepwell.errors import NotAllowed, UnknownExecution
+
+if TYPE_CHECKING:
+    from stepwell.app.application import App
+    from stepwell.cli.outline import Outline
+    from stepwell.core.model import Execution
+
+LARGEST_PAGE = 1_000
+
+
+@click.group("executions")
+def command() -> None:
+    """Look at executions, cancel and retry them."""
+
+
+# --- list ---------------------------------------------------------------------------------------------------------
+
+
+@command.command("list")
+@click.option("--status", type=click.Choice([status.value for status in Status]), help="Only with this status.")
+@click.option("--workflow", help="Only of this workflow.")
+@click.option("--key", help="Only with this key.")
+@click.option("--tag", help="Only with this tag.")
+@click.option("--limit", type=click.IntRange(1, LARGEST_PAGE), default=20, show_default=True, help="How many at most.")
+@click.option("--before", type=click.UUID, metavar="ID", help="Only older ones than this: the next page.")
+@output_options()
+@database_options
+def list_(target: Target, limit: int, as_json: bool, **which: Any) -> None:
+    """List executions, newest first.
+
+    Each with the reason why it is not moving.
+    """
+
+    async def read(app: App) -> Sequence[Execution]:
+        return await app.list(limit=limit + 1, **which)
+
+    found = target.ask(read)
+    page, has_more = found[:limit], len(found) > limit
+    if as_json:
+        from stepwell.cli.shown import execution_document
+
+        show_json(
+            {
+                "executions": [execution_document(execution) for execution in page],
+                "before": page[-1].id if has_more else None,
+            }
+        )
+        return
+    if not page:
+        note("no executions match" if any(which.values()) else "there are no executions yet")
+        return
+    _show_list(page)
+    if has_more:
+        note(f"there are more: --before {page[-1].id}")
+
+
+def _show_list(page: Sequence[Execution]) -> None:
+    from stepwell.cli.shown import length, status_cell
+
+    now = datetime.now(UTC)
+    rows: list[list[str | Cell]] = [
+        [
+            str(one.id),
+            status_cell(one.status),
+            one.workflow,
+            one.key or "-",
+            length(now - one.created_at),
+            one.why or "",
+        ]
+        for one in page
+    ]
+    show_table(["ID", "STATUS", "WORKFLOW", "KEY", "AGE", "WHY"], rows)
+
+
+# --- show ---------------------------------------------------------------------------------------------------------
+
+
+@command.command("show")
+@click.argument("execution", type=click.UUID)
+@click.option("--traceback", is_flag=True, help="Show where its error was raised.")
+@output_options()
+@database_options
+def show(execution: UUID, target: Target, traceback: bool, as_json: bool) -> None:
+    """Show one execution.
+
+    Where it is and why, its steps, its input, its result or error.
+    """
+
+    async def read(app: App) -> tuple[Execution, Outline]:
+        from stepwell.cli.outline import outline_of
+
+        client = await app.open()
+        found = await app.get(execution)
+        return found, await outline_of(client.store, found.id)
+
+    found, outline = target.ask(read)
+    from stepwell.cli.execution_page import document, show_page
+
+    if as_json:
+        show_json(document(found, outline))
+    else:
+        show_page(found, outline, with_traceback=traceback)
+
+
+# --- cancel, retry ------------------------------------------------------------------------------------------------
+
+
+@command.command("cancel")
+@click.argument("executions", type=click.UUID, nargs=-1, required=True)
+@click.option("--reason", default="cancelled", show_default=True, help="Why, for whoever asks later.")
+@output_options()
+@database_options
+def cancel(executions: Sequence[UUID], target: Target, reason: str, as_json: bool) -> None:
+    """Cancel executions.
+
+    One that nobody runs is cancelled at once; of one that runs the worker is told, and it will end as cancelled.
+    """
+    _change(target, executions, lambda app, one: app.cancel(one, reason=reason), as_json=as_json)
+
+
+@command.command("retry")
+@click.argument("executions", type=click.UUID, nargs=-1, required=True)
+@output_options()
+@database_options
+def retry(executions: Sequence[UUID], target: Target, as_json: bool) -> None:
+    """Continue executions that failed or were cancelled.
+
+    Completed steps are kept, failed ones run again. One that is parked or waits before a retry goes on now.
+    """
+    _change(target, executions, lambda app, one: app.retry(one), as_json=as_json)
+
+
+def _change(
+    target: Target,
+    executions: Sequence[UUID],
+    change: Callable[[App, UUID], Awaitable[Status]],
+    *,
+    as_json: bool,
+) -> None:
+    """Tell of each what became of it, also when the database goes away in the middle. One refusal makes it exit 1."""
+    answers: list[dict[str, Any]] = []
+
+    async def change_all(app: App) -> None:
+        for one in executions:
+            answers.append(await _answer(change(app, one), one))
+            if not as_json:
+                _show_answer(answers[-1])
+
+    try:
+        target.ask(change_all)
+    finally:
+        if as_json:
+            show_json({"executions": answers})
+    if any("error" in answer for answer in answers):
+        click.get_current_context().exit(FAILED)
+
+
+async def _answer(change: Awaitable[Status], execution: UUID) -> dict[str, Any]:
+    try:
+        return {"id": execution, "status": await change}
+    except (NotAllowed, UnknownExecution) as error:
+        return {"id": execution, "error": str(error)}
+
+
+def _show_answer(answer: dict[str, Any]) -> None:
+    if "error" in answer:
+        note(answer["error"])
+    elif answer["status"] is Status.RUNNING:
+        click.echo(f"{answer['id']}  running; its worker is told, it will end as cancelled")
+    else:
+        click.echo(f"{answer['id']}  {answer['status']}")

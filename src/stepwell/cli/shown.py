@@ -1,0 +1,156 @@
+"""What executions, steps and stored values look like, to programs and to people."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from stepwell.cli.output import Cell
+from stepwell.codec import codec_for
+from stepwell.core.model import Execution, Kind, StepRecord
+from stepwell.core.payload import unpack
+from stepwell.core.status import Status
+from stepwell.errors import InvalidValue
+from stepwell.stored_failures import decode_failure
+
+PREVIEW_LENGTH = 72  # characters
+
+STYLES = {
+    Status.PENDING: "yellow",
+    Status.RUNNING: "cyan",
+    Status.WAITING: "yellow",
+    Status.COMPLETED: "green",
+    Status.FAILED: "red",
+    Status.CANCELLED: "dim",
+}
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+
+
+# --- for programs -------------------------------------------------------------------------------------------------
+
+
+def execution_document(execution: Execution) -> dict[str, Any]:
+    """An execution without its payloads, which may be large."""
+    return {
+        "id": execution.id,
+        "workflow": execution.workflow,
+        "queue": execution.queue,
+        "status": execution.status,
+        "why": execution.why,
+        "key": execution.key,
+        "tags": execution.tags,
+        "passes": execution.passes,
+        "crashes": execution.crashes,
+        "due_at": execution.due_at,
+        "created_at": execution.created_at,
+        "started_at": execution.started_at,
+        "finished_at": execution.finished_at,
+    }
+
+
+def ending_document(execution: Execution) -> dict[str, Any]:
+    """How an execution ended."""
+    return {"status": execution.status, "result": raw(execution.result), "error": raw(execution.error)}
+
+
+def step_document(record: StepRecord) -> dict[str, Any]:
+    """A stored outcome or failed attempt, in the words of the view `stepwell.steps`."""
+    return {
+        "step": record.key,
+        "kind": record.kind,
+        "state": state_of(record),
+        "attempt": record.attempt,
+        "recorded_at": record.recorded_at,
+        "retry_at": record.retry_at,
+        "value": raw(record.value),
+    }
+
+
+def raw(data: bytes | None) -> Any:
+    """A stored payload as a part of a JSON document, unchanged."""
+    if data is None:
+        return None
+    try:
+        return msgspec.Raw(_json_text(data))
+    except InvalidValue as error:
+        return {"unreadable": error.reason}
+
+
+def _json_text(data: bytes) -> bytes:
+    text = unpack(data)
+    codec_for(Any).decode_text(text)
+    return text
+
+
+# --- for people ---------------------------------------------------------------------------------------------------
+
+
+def state_of(record: StepRecord) -> str:
+    """completed, failed, or attempt failed."""
+    if record.retry_at is not None:
+        return "attempt failed"
+    return "failed" if record.is_failure else "completed"
+
+
+def outcome(record: StepRecord) -> tuple[str, str]:
+    """(what happened, to which step and with what): a line of news."""
+    if record.kind == Kind.SLEEP:
+        return "timer set", f"{record.key}  {preview(record)}"
+    again = f"; again at {moment(record.retry_at)}" if record.retry_at else ""
+    attempt = f" (attempt {record.attempt})" if record.attempt > 1 or record.is_failure else ""
+    return state_of(record), f"{record.key}{attempt}  {preview(record)}{again}"
+
+
+def preview(record: StepRecord) -> str:
+    """The beginning of a step's value, or what it raised."""
+    text = error_line(record.value) if record.is_failure else pretty(record.value, indent=-1)
+    if record.kind == Kind.SLEEP:
+        text = "until " + text.strip('"')
+    return text if len(text) <= PREVIEW_LENGTH else f"{text[: PREVIEW_LENGTH - 1]}…"
+
+
+def pretty(data: bytes, *, indent: int = 2) -> str:
+    """A stored payload as JSON text to read."""
+    try:
+        return msgspec.json.format(_json_text(data), indent=indent).decode()
+    except InvalidValue as error:
+        return f"(unreadable: {error.reason})"
+
+
+def error_line(data: bytes) -> str:
+    """`ValueError: message` of a stored error."""
+    try:
+        failure = decode_failure(unpack(data))
+    except (InvalidValue, msgspec.MsgspecError) as error:
+        return f"(unreadable: {error})"
+    return f"{failure.type}: {failure.message}"
+
+
+def traceback_of(data: bytes) -> str:
+    """The traceback of a stored error, if there is one."""
+    try:
+        return decode_failure(unpack(data)).traceback
+    except (InvalidValue, msgspec.MsgspecError) as error:
+        return f"(unreadable: {error})"
+
+
+def status_cell(status: Status) -> Cell:
+    """A status in its colour."""
+    return Cell(status, STYLES[status])
+
+
+def moment(at: datetime | None) -> str:
+    """A time in UTC, as the reasons of executions give it; nothing for none."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if at else ""
+
+
+def length(duration: timedelta) -> str:
+    """A duration in its largest unit: 5 s, 3 min, 2 h, 40 d."""
+    seconds = max(0, int(duration.total_seconds()))
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

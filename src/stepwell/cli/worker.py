@@ -1,0 +1,138 @@
+"""`stepwell worker`: run executions until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from stepwell.cli import logs
+from stepwell.cli.exits import INTERRUPTED
+from stepwell.cli.options import Target, database_options, output_options, to_duration
+
+if TYPE_CHECKING:
+    from stepwell.app.application import App
+    from stepwell.runtime.shift import WorkerSettings
+    from stepwell.runtime.worker import Worker
+
+log = logging.getLogger("stepwell.worker")
+
+
+@click.command("worker")
+@click.argument("flows")
+@click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Executions at once. [default: 500]")
+@click.option("--queue", "queues", multiple=True, metavar="NAME", help="Claim from this queue only; can be repeated.")
+@click.option(
+    "--grace", metavar="TIME", callback=to_duration, help="Time for running steps to end when it stops. [default: 30s]"
+)
+@click.option("--log-level", type=click.Choice(logs.LEVELS), default="info", show_default=True, help="What to log.")
+@click.option("--until-stdin-closes", is_flag=True, help="Also stop when standard input ends, as a supervisor's pipe.")
+@output_options("Log as JSON lines.")
+@database_options
+def command(
+    flows: str,
+    target: Target,
+    concurrency: int | None,
+    queues: Sequence[str],
+    grace: timedelta | None,
+    log_level: str,
+    until_stdin_closes: bool,
+    as_json: bool,
+) -> None:
+    """Run executions until told to stop.
+
+    FLOWS is a file (flows.py) or a module (package.flows) with an App; flows.py:app says which of several.
+
+    SIGTERM or Ctrl-C stops it: it claims nothing more, gives running steps their grace, hands everything else back at
+    once and exits with 0. A second Ctrl-C stops it on the spot, with 130: what was running is carried on by another
+    worker when the lease has ended, after about 5 seconds.
+    """
+    logs.configure(log_level, as_json=as_json)
+    app = target.open_flows(flows)
+    settings = _settings(concurrency, queues, grace)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_work(app, settings, until_stdin_closes=until_stdin_closes))
+
+
+def _settings(concurrency: int | None, queues: Sequence[str], grace: timedelta | None) -> WorkerSettings:
+    from stepwell.runtime.shift import DEFAULTS
+
+    return replace(
+        DEFAULTS,
+        concurrency=DEFAULTS.concurrency if concurrency is None else concurrency,
+        queues=tuple(queues) or DEFAULTS.queues,
+        grace=DEFAULTS.grace if grace is None else grace,
+    )
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _work(app: App, settings: WorkerSettings, *, until_stdin_closes: bool) -> None:
+    async with app:
+        worker = await app.new_worker(settings)
+        _stop_on_signals(worker, settings.grace)
+        if until_stdin_closes:
+            _on_end_of_stdin(worker.stop)
+        announcing = asyncio.create_task(_announce(worker, app, settings), name="stepwell-announce")
+        await worker.run()
+        announcing.cancel()
+    log.info("stopped")
+
+
+async def _announce(worker: Worker, app: App, settings: WorkerSettings) -> None:
+    await worker.ready.wait()
+    queues = ", ".join(settings.queues or app.registry.queues)
+    log.info(
+        "ready: workflows %s; queues %s; up to %d executions at once",
+        ", ".join(app.registry.names),
+        queues,
+        settings.concurrency,
+    )
+
+
+def _stop_on_signals(worker: Worker, grace: timedelta) -> None:
+    is_stopping = False
+
+    def stop(number: int) -> None:
+        nonlocal is_stopping
+        if is_stopping and number == signal.SIGINT:
+            log.warning("stopped on the spot; what was running is carried on elsewhere when the lease has ended")
+            os._exit(INTERRUPTED)
+        if not is_stopping:
+            log.info("stopping: running steps have %g s to end; Ctrl-C again stops at once", grace.total_seconds())
+        is_stopping = True
+        worker.stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop, number)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda number, _: loop.call_soon_threadsafe(stop, number))
+
+
+def _on_end_of_stdin(call: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        while os.read(0, 1024):
+            pass
+        loop.call_soon_threadsafe(call)
+
+    # a daemon that reads the descriptor itself: a lock on sys.stdin would be in the way of the interpreter's end
+    threading.Thread(target=wait, name="stepwell-stdin", daemon=True).start()

@@ -1,0 +1,234 @@
+"""A place for a fault test: a database that is watched, a ledger, worker processes, and what was asked of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from stepwell import App, Handle
+from tests.faults import flows
+from tests.faults.evidence import Evidence, Promise, gather
+from tests.faults.invariants import violations
+from tests.faults.ledger import BELL, PATH, Ledger, Line
+from tests.faults.processes import SECONDS, WorkerProcess
+
+T = TypeVar("T")
+
+PACE, REST = 0.005, 0.02
+
+_AUDIT = (Path(__file__).parent / "audit.sql").read_bytes()
+
+
+class Site:
+    """One database, and all that happens to it in one test."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url, self.folder = url, folder
+        self.app = App(url)
+        self.ledger = Ledger(folder / "ledger")
+        self.workers: list[WorkerProcess] = []
+        self.promises: dict[UUID, Promise] = {}
+        self._ears, self._mouth = os.pipe()
+        self._rung = asyncio.Event()
+        self._listening: asyncio.Task[None] | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def at(cls, url: str, folder: Path) -> AsyncIterator[Site]:
+        """Watch a migrated database for as long as the test goes on; leave no process behind."""
+        site = cls(url, folder)
+        async with await site.connect() as connection:
+            await connection.execute(_AUDIT)
+        site._listen()
+        try:
+            yield site
+        finally:
+            await site._close()
+
+    # --- workers --------------------------------------------------------------------------------------------------
+
+    def worker(self, *, points: str = "", url: str | None = None, **options: Any) -> WorkerProcess:
+        """Start a worker process with these failpoints; `options` as in tests.faults.worker."""
+        name = f"worker-{len(self.workers) + 1}"
+        environment = {
+            "STEPWELL_DATABASE_URL": make_conninfo(url or self.url, application_name=name),
+            "STEPWELL_FAILPOINTS": points,
+            PATH: str(self.ledger.path),
+            BELL: str(self._mouth),
+        }
+        worker = WorkerProcess(
+            options, environment, log=self.folder / f"{name}.log", pipe=self._mouth, bell=self._rung.set
+        )
+        self.workers.append(worker)
+        return worker
+
+    # --- executions -----------------------------------------------------------------------------------------------
+
+    async def start_journeys(self, count: int, *, pace: float = PACE, rest: float = REST) -> None:
+        """Start journeys, every fourth one as a plain function."""
+        first = len(self.promises)
+        for workflow, numbers in (
+            ("journey", [number for number in range(first, first + count) if number % 4 != 3]),
+            ("plain-journey", [number for number in range(first, first + count) if number % 4 == 3]),
+        ):
+            inputs = [{"number": number, "pace": pace, "rest": rest} for number in numbers]
+            handles: list[Handle[Any]] = await self.app.start_many(workflow, inputs)
+            for number, handle in zip(numbers, handles, strict=True):
+                self.promise(handle.id, flows.journey_result(number), steps=flows.JOURNEY_STEPS)
+
+    async def start_errands(self, count: int) -> None:
+        """Start workflows of one step."""
+        handles: list[Handle[Any]] = await self.app.start_many(
+            "errand", [{"number": number} for number in range(count)]
+        )
+        for number, handle in enumerate(handles):
+            self.promise(handle.id, number + 1, steps=frozenset({"fetch"}))
+
+    def promise(self, execution_id: UUID, result: Any, *, steps: frozenset[str], status: str = "completed") -> None:
+        """Note that a start was accepted, and what must come of it."""
+        self.promises[execution_id] = Promise(result, steps, status)
+
+    async def finished(self, *, seconds: float = SECONDS) -> None:
+        """Return once every execution has ended."""
+        await self.until(self._is_finished, seconds=seconds)
+
+    async def unfinished(self) -> int:
+        """How many executions have not ended."""
+        rows = await self.query("select count(*) from stepwell.execution where finished_at is null")
+        return int(rows[0][0])
+
+    async def _is_finished(self) -> bool:
+        return not await self.unfinished()
+
+    # --- signals --------------------------------------------------------------------------------------------------
+
+    async def until(self, holds: Callable[[], Awaitable[T]], *, seconds: float = SECONDS) -> T:
+        """The first answer that is true. Asked again whenever a step, an execution, a session or a process changes."""
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    self._rung.clear()
+                    if answer := await holds():
+                        return answer
+                    await self._rung.wait()
+        except TimeoutError:
+            raise AssertionError(f"waited {seconds} s in vain for {holds.__qualname__}; {self._scene()}") from None
+
+    async def begun(self, count: int, *, pid: int | None = None, step: str | None = None) -> None:
+        """Return once so many bodies have begun: in all, or of one process, or of one step."""
+
+        async def are_enough() -> bool:
+            return len(self.lines("begin", pid=pid, step=step)) >= count
+
+        await self.until(are_enough)
+
+    async def ready(self, *workers: WorkerProcess) -> None:
+        """Return once these workers have opened their sessions."""
+
+        async def all_are() -> bool:
+            return {worker.pid for worker in workers} <= {line.pid for line in self.lines("ready")}
+
+        await self.until(all_are)
+
+    async def sessions(self, worker: WorkerProcess, *, at_least: int) -> None:
+        """Return once this worker has opened so many sessions."""
+
+        async def are_enough() -> bool:
+            rows = await self.query("select count(*) from audit.session where pid = %s", worker.pid)
+            return bool(rows[0][0] >= at_least)
+
+        await self.until(are_enough)
+
+    def lines(self, what: str, *, pid: int | None = None, step: str | None = None) -> list[Line]:
+        """The lines of one kind: all, or of one process, or of one step."""
+        return [
+            line for line in self.ledger.lines()
+            if line.what == what and pid in (None, line.pid) and step in (None, line.step)
+        ]  # fmt: skip
+
+    # --- the database ---------------------------------------------------------------------------------------------
+
+    async def connect(self) -> psycopg.AsyncConnection[Any]:
+        """A connection of the test's own, by another name than the engine's."""
+        return await psycopg.AsyncConnection.connect(
+            make_conninfo(self.url, application_name="audit"), autocommit=True, prepare_threshold=None
+        )
+
+    async def query(self, text: str, *values: Any) -> Sequence[tuple[Any, ...]]:
+        async with await self.connect() as connection:
+            cursor = await connection.execute(text.encode(), values or None)
+            return await cursor.fetchall() if cursor.description else []
+
+    async def contents(self) -> dict[str, Sequence[tuple[Any, ...]]]:
+        """Every row that a worker could write, to be compared with a later look."""
+        found = {}
+        for table in ("stepwell.execution", "stepwell.checkpoint", "stepwell.attempt", "booking"):
+            name = sql.Identifier(*table.split("."))
+            text = sql.SQL("select t::text from {} t order by 1").format(name).as_string()
+            found[table] = await self.query(text)
+        return found
+
+    # --- judging --------------------------------------------------------------------------------------------------
+
+    async def evidence(self) -> Evidence:
+        """All that is known of what happened."""
+        async with await self.connect() as connection:
+            return await gather(connection, self.promises, self.ledger.lines())
+
+    async def check(self) -> Evidence:
+        """Fail unless every invariant holds and every worker ended as it should, if it has."""
+        evidence = await self.evidence()
+        found = violations(evidence)
+        found += [complaint for worker in self.workers for complaint in worker.complaints()]
+        assert not found, "\n".join([*found[:20], self._scene()])
+        return evidence
+
+    def _scene(self) -> str:
+        """Where to look when something went wrong, and the last words of every worker."""
+        words = [f"{worker.pid} ({worker.code}): {worker.said()[-600:]}" for worker in self.workers]
+        return "\n".join([f"see {self.folder}", *words])
+
+    # --- listening ------------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        for end in (self._ears, self._mouth):
+            os.set_blocking(end, False)
+        asyncio.get_running_loop().add_reader(self._ears, self._hear)
+        self._listening = asyncio.create_task(self._listen_to_database())
+
+    def _hear(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self._ears, 65_536)
+        self._rung.set()
+
+    async def _listen_to_database(self) -> None:
+        """Ring at every notice. A lost connection is replaced, and rings as well: something may have been missed."""
+        while True:
+            with suppress(psycopg.OperationalError):
+                async with await self.connect() as connection:
+                    await connection.execute("listen audit")
+                    self._rung.set()
+                    async for _ in connection.notifies():
+                        self._rung.set()
+            self._rung.set()
+            await asyncio.sleep(0)
+
+    async def _close(self) -> None:
+        for worker in self.workers:
+            await worker.close()
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.wait([self._listening])
+        await self.app.close()
+        asyncio.get_running_loop().remove_reader(self._ears)
+        os.close(self._ears)
+        os.close(self._mouth)

@@ -1,0 +1,66 @@
+"""Workers killed with -9 at every point at which a process can die in between."""
+
+from __future__ import annotations
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+import stepwell
+from stepwell.failpoints import POINTS
+from tests.faults.harness import Site
+
+# Points of features to come: no code passes them yet.
+NOT_PASSED_YET = {
+    "before_child_start": "children",
+    "in_schedule_tick": "schedules",
+    "before_webhook_answer": "webhooks",
+}
+
+LEASE = 0.6  # seconds: nobody else could take what the one worker that lives has
+REST, LONG_REST = 0.02, 0.8  # the longer one is longer than two heartbeats
+
+# point: (which passing besides the first, how long the journeys rest)
+PASSINGS = {
+    "after_claim": (2, REST),
+    "before_step": (7, REST),
+    "after_step_body": (9, REST),
+    "before_step_commit": (14, REST),
+    "after_step_commit": (11, REST),
+    "before_wait_check": (3, REST),
+    "between_wait_check_and_park": (4, REST),
+    "before_complete": (3, REST),
+    "after_complete_before_notify": (6, REST),
+    "in_heartbeat": (2, LONG_REST),
+    "in_sweep": (2, LONG_REST),
+}
+MIGRATION = "in_migration"  # passed before there is anything to run: see test_migration
+
+CASES = [(point, nth) for point, (other, _) in PASSINGS.items() for nth in (1, other)]
+
+
+def test_every_point_that_code_passes_is_tried() -> None:
+    source = Path(stepwell.__file__).parent
+    calls = [call for file in source.rglob("*.py") for call in re.findall(r"failpoint\((.*)\)", file.read_text())]
+    passed = {point for call in calls for point in re.findall(r'"(\w+)"', call)}
+
+    assert passed == {*PASSINGS, MIGRATION}
+    assert passed | NOT_PASSED_YET.keys() == set(POINTS)
+    assert not passed & NOT_PASSED_YET.keys()
+
+
+@pytest.mark.parametrize(("point", "nth"), CASES, ids=[f"{point}-{nth}" for point, nth in CASES])
+async def test_kill_at_each_failpoint(site: Site, point: str, nth: int) -> None:
+    """F21, F22, F26, F57; for in_sweep F10. What was cut is done again, and nothing else."""
+    await site.start_journeys(4, rest=PASSINGS[point][1])
+    victim = site.worker(points=f"{point}=kill@{nth}", lease=LEASE, short_wait=0.0)
+    successor = site.worker(lease=LEASE, is_held=True)
+
+    assert await victim.ended() == -signal.SIGKILL
+    assert await site.unfinished()
+    successor.go()
+    await site.finished()
+
+    await site.check()

@@ -99,7 +99,7 @@ def _timer(pass_: Pass, workflow: Workflow[Any, Any]) -> asyncio.TimerHandle | N
 
 
 def _is_users_own() -> bool:
-    """Whether nobody has cancelled the pass: its code raised CancelledError, or awaited a task that it had cancelled."""
+    """Whether nobody has cancelled the pass: its code raised CancelledError, or awaited a task it had cancelled."""
     task = asyncio.current_task()
     return task is not None and not task.cancelling()
 

@@ -20,8 +20,9 @@ LOCK_TIMEOUT = "5s"  # a migration that would wait longer for a table would bloc
 
 _FILE_NAME = re.compile(r"(\d{4})_(expand|contract)_\w+\.sql")
 
+_SCHEMA = "create schema if not exists stepwell;\n"
+
 _BOOKKEEPING = """
-create schema if not exists stepwell;
 comment on schema stepwell is 'Stepwell: durable execution.';
 create table if not exists stepwell.migration (
     number     integer     primary key,
@@ -62,7 +63,7 @@ def migrations() -> list[Migration]:
 
 def script(*, schema: str = DEFAULT_SCHEMA) -> str:
     """Everything `migrate` would do to an empty database, as SQL for a DBA."""
-    parts = [in_schema(_BOOKKEEPING, checked_schema(schema))]
+    parts = [in_schema(_SCHEMA + _BOOKKEEPING, checked_schema(schema))]
     for migration in migrations():
         parts.append(f"-- {migration.name}\n{in_schema(migration.sql, schema)}")
         parts.append(
@@ -98,6 +99,8 @@ def migrate(url: str, *, schema: str = DEFAULT_SCHEMA) -> list[str]:
 def _apply(connection: psycopg.Connection[Any], schema: str) -> list[str]:
     connection.execute(sql.SQL("set local lock_timeout = {}").format(LOCK_TIMEOUT))
     connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"stepwell migration {schema}"])
+    if not _is_there(connection, schema):  # even "if not exists" asks for the right to create one
+        connection.execute(_statements(_SCHEMA, schema))
     connection.execute(_statements(_BOOKKEEPING, schema))
     names = []
     for migration in _pending(_applied(connection, schema)):
@@ -135,6 +138,11 @@ def _pending(applied: dict[int, tuple[str, str]]) -> Sequence[Migration]:
     if contract := next((name for name in newer if "_contract_" in name), None):
         raise DatabaseNotReady(f"the database is newer than this code ({contract} was applied); upgrade stepwell")
     return [migration for migration in ours if migration.number not in applied]
+
+
+def _is_there(connection: psycopg.Connection[Any], schema: str) -> bool:
+    row = connection.execute("select to_regnamespace(%s) is not null", [schema]).fetchone()
+    return row is not None and bool(row[0])
 
 
 def _applied(connection: psycopg.Connection[Any], schema: str) -> dict[int, tuple[str, str]]:

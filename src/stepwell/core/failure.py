@@ -72,14 +72,14 @@ def _leave_out_the_engine(described: traceback.TracebackException | None) -> Non
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     seen = {id(error)}
-    cause = _cause(error)
+    cause = cause_of(error)
     while cause is not None and id(cause) not in seen and len(seen) <= MAX_CAUSES:
         yield cause
         seen.add(id(cause))
-        cause = _cause(cause)
+        cause = cause_of(cause)
 
 
-def _cause(error: BaseException) -> BaseException | None:
+def cause_of(error: BaseException) -> BaseException | None:
     """What Python would show as the cause: `raise ... from None` hides it."""
     return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 

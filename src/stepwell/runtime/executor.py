@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from stepwell.core.failure import Failure, failure_of
+from stepwell.core.failure import Failure, cause_of, failure_of
 from stepwell.core.model import CancelledOutcome, Completed, Ending, Failed, Outcome, Suspended
 from stepwell.errors import Diverged, InvalidValue, LeaseLost, StepFailed
 from stepwell.failpoints import failpoint
@@ -159,5 +159,5 @@ def _failed_steps(error: BaseException) -> Iterator[str]:
     elif isinstance(error, BaseExceptionGroup):
         for part in error.exceptions:
             yield from _failed_steps(part)
-    elif error.__cause__ is not None:
-        yield from _failed_steps(error.__cause__)
+    elif (cause := cause_of(error)) is not None:
+        yield from _failed_steps(cause)

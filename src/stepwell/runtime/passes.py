@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextvars import ContextVar
@@ -77,7 +78,7 @@ class Pass:
         self.closing: Closing | None = None
         self.was_refused = False  # a durable call was cut: what the function returns or raises says nothing
         self.divergence: Diverged | None = None
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         self._root: asyncio.Task[Any] | None = asyncio.current_task()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._is_cut = False
@@ -105,16 +106,19 @@ class Pass:
         if running_step.get() is not None:
             raise InvalidOption(f"'{name}' is called inside a step; steps do not nest, call it from the workflow")
         branch = _branch.get(None)
-        if branch is None:
+        if branch is None or threading.get_ident() != self._thread:
             raise InvalidOption(f"'{name}' is called outside its workflow; use step.map for parallel work in threads")
         self._activity += 1
         checked_name(name)
         scope = branch.scope
         key = checked_key(scope.key(name))
-        if branch.task is not None and branch.task is not (task := asyncio.current_task()):
+        task = asyncio.current_task()
+        assert task is not None
+        if branch.task is None:
+            self._own(task)
+        elif branch.task is not task:
             _branch.set(Branch(Scope(f"{key}/"), task))
-            assert task is not None
-            self._tasks.add(task)
+            self._own(task)
         if earlier is not None and not self.replay.knows(key):
             old = scope.renamed(key, name, checked_name(earlier))
             return old if self.replay.knows(old) else key
@@ -226,9 +230,12 @@ class Pass:
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A task that ends with the pass."""
         task = self._loop.create_task(work)
+        self._own(task)
+        return task
+
+    def _own(self, task: asyncio.Task[Any]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
     async def settle(self) -> list[asyncio.Task[Any]]:
         """End the branches that are left; those that refuse to end are returned."""

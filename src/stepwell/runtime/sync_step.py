@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from concurrent.futures import CancelledError
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 from uuid import UUID
 
 from stepwell.core.duration import DurationLike
 from stepwell.core.retry import Retry
+from stepwell.errors import InvalidOption
+from stepwell.runtime.context import running_step
+from stepwell.runtime.passes import Suspend
 from stepwell.runtime.step import Step
 
 P = ParamSpec("P")
@@ -30,9 +34,15 @@ class SyncStep:
         return SyncStep(self._step(retry=retry, timeout=timeout), self._loop)
 
     @overload
+    def run(self, name: str, function: Callable[..., Awaitable[R]], /, *args: Any, was: str, **kwargs: Any) -> R: ...
+    @overload
     def run(self, name: str, function: Callable[..., R], /, *args: Any, was: str, **kwargs: Any) -> R: ...
     @overload
+    def run(self, name: str, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
     def run(self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def run(self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
     def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     def run(self, name: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -81,7 +91,13 @@ class SyncStep:
 
     def _await(self, call: Coroutine[Any, Any, T]) -> T:
         """Run it on the event loop, in this thread's context, so that it knows its branch."""
-        return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+        if running_step.get() is not None:  # perhaps on the event loop itself, which must not wait for itself
+            call.close()
+            raise InvalidOption("a durable call is made inside a step; steps do not nest, call it from the workflow")
+        try:
+            return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+        except CancelledError:
+            raise Suspend from None
 
 
 async def _soon(call: Callable[[], T]) -> T:

@@ -151,6 +151,22 @@ class Ledger:
         return Counter(self.entries)
 
 
+class Gate:
+    """A step's body that says when it has begun, and ends when it is let go. `was_cut`: it was not."""
+
+    def __init__(self) -> None:
+        self.begun, self.let_go, self.was_cut = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def __call__(self) -> str:
+        self.begun.set()
+        try:
+            await self.let_go.wait()
+        except asyncio.CancelledError:
+            self.was_cut.set()
+            raise
+        return "through"
+
+
 class Lab:
     """An app on such a store, and workers for it."""
 

@@ -1,0 +1,187 @@
+"""Cancelling: what was promised is what happens, whatever else the execution is about to do."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from stepwell import ExecutionCancelled, NotAllowed, Status, Step
+from stepwell.core.model import Batch
+from tests.runtime.lab import Gate, Lab, Ledger
+
+
+async def test_execution_that_has_not_begun_is_cancelled_at_once_and_never_begins(lab: Lab, ledger: Ledger) -> None:
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        await step.run("work", ledger.note)
+
+    handle = await lab.app.start(flow, delay="1h")
+
+    assert await handle.cancel(reason="duplicate order") is Status.CANCELLED
+    other = await lab.app.start(flow, delay="2h")
+    async with lab.worker():
+        await lab.result(other)
+        with pytest.raises(ExecutionCancelled, match="duplicate order") as caught:
+            await lab.result(handle)
+    assert caught.value.reason == "duplicate order"
+    assert ledger.entries == ["work"]
+
+
+async def test_sleeping_execution_is_cancelled_at_once(lab: Lab, ledger: Ledger) -> None:
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        await step.sleep("pause", "1d")
+        await step.run("work", ledger.note)
+
+    handle = await lab.app.start(flow)
+    await lab.run_to_rest(handle)
+
+    assert await handle.cancel() is Status.CANCELLED
+    assert (await lab.see(handle)).finished_at == lab.store.now()
+
+
+async def test_running_step_may_end_and_is_kept_but_none_is_begun_after_it(lab: Lab, ledger: Ledger) -> None:
+    gate = Gate()
+
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        await step.run("first", gate)
+        await step.run("second", ledger.note)
+
+    handle = await lab.app.start(flow)
+    async with lab.worker():
+        await gate.begun.wait()
+        assert await handle.cancel() is Status.RUNNING
+        gate.let_go.set()
+        with pytest.raises(ExecutionCancelled):
+            await lab.result(handle)
+
+    assert list(await lab.steps(handle)) == ["first"]
+    assert not ledger.entries
+
+
+async def test_accepted_cancel_wins_over_a_workflow_that_returns(lab: Lab) -> None:
+    """F51: what the caller was told is what the status shows for ever."""
+    gate = Gate()
+
+    @lab.app.workflow
+    async def flow(step: Step) -> str:
+        await step.run("last", gate)
+        return "done"
+
+    handle = await lab.app.start(flow)
+    async with lab.worker():
+        await gate.begun.wait()
+        await handle.cancel()
+        gate.let_go.set()
+        with pytest.raises(ExecutionCancelled):
+            await lab.result(handle)
+
+    seen = await lab.see(handle)
+    assert (seen.status, seen.result) == (Status.CANCELLED, None)
+
+
+async def test_cancel_that_comes_while_the_result_is_being_stored_wins_or_is_refused(lab: Lab) -> None:
+    """F51."""
+    answers: list[asyncio.Task[Status]] = []
+
+    @lab.app.workflow
+    async def flow(step: Step) -> str:
+        return "done"
+
+    handle = await lab.app.start(flow)
+
+    def cancel(batch: Batch) -> None:
+        if batch.endings and not answers:
+            answers.append(asyncio.create_task(handle.cancel()))
+
+    lab.store.before_flush = cancel
+    async with lab.worker():
+        await lab.at_rest(handle)
+        (answer,) = await asyncio.gather(*answers, return_exceptions=True)
+
+    assert isinstance(answer, NotAllowed) == ((await handle.status()) is Status.COMPLETED)
+
+
+async def test_cancelled_execution_whose_worker_dies_ends_cancelled(lab: Lab) -> None:
+    """F51, F52."""
+    gate = Gate()
+
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        await step.run("slow", gate)
+
+    handle = await lab.app.start(flow)
+    async with lab.worker():
+        await gate.begun.wait()
+        await handle.cancel(reason="no longer needed")
+        lab.store.cut_off()
+        await gate.was_cut.wait()
+    lab.store.bury()
+
+    seen = await lab.see(handle)
+    assert (seen.status, seen.why) == (Status.CANCELLED, "no longer needed")
+
+
+async def test_cancel_is_heard_by_the_heartbeat_while_nothing_is_stored(lab: Lab, ledger: Ledger) -> None:
+    """F52: no notice is needed."""
+    beats, gate, loop = asyncio.Semaphore(0), Gate(), asyncio.get_running_loop()
+
+    def count() -> None:
+        loop.call_soon_threadsafe(beats.release)
+
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        gate.begun.set()
+        await gate.let_go.wait()
+        await step.run("work", ledger.note)
+
+    handle = await lab.app.start(flow)
+    async with lab.worker(lease_for=lab.settings.lease_for / 100):
+        await gate.begun.wait()
+        await handle.cancel()
+        lab.store.on_beat = count
+        for _ in range(2):  # the second begins after the first has told what it heard
+            await beats.acquire()
+        gate.let_go.set()
+        with pytest.raises(ExecutionCancelled):
+            await lab.result(handle)
+
+    assert not ledger.entries
+
+
+async def test_what_has_ended_is_not_cancelled_and_cancelling_twice_is_once(lab: Lab) -> None:
+    @lab.app.workflow
+    async def flow() -> str:
+        return "done"
+
+    done, other = await lab.app.start(flow), await lab.app.start(flow, delay="1d")
+    lab.store.is_hurried = False
+    async with lab.worker():
+        await lab.result(done)
+
+    with pytest.raises(NotAllowed, match="it is completed"):
+        await done.cancel()
+    assert await other.cancel(reason="first") is Status.CANCELLED
+    assert await other.cancel(reason="second") is Status.CANCELLED
+    assert (await lab.see(other)).why == "first"
+
+
+async def test_cancelled_execution_goes_on_where_it_was_when_it_is_retried(lab: Lab, ledger: Ledger) -> None:
+    @lab.app.workflow
+    async def flow(step: Step) -> str:
+        await step.run("before", ledger.note)
+        await step.sleep("pause", "1d")
+        await step.run("after", ledger.note)
+        return "done"
+
+    handle = await lab.app.start(flow)
+    await lab.run_to_rest(handle)
+    await handle.cancel()
+
+    assert await lab.app.retry(handle.id) is Status.PENDING
+    lab.store.is_hurried = True
+    async with lab.worker():
+        assert await lab.result(handle) == "done"
+    assert ledger.entries == ["before", "after"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import psycopg
@@ -28,6 +29,8 @@ _DEFAULTS: dict[str, Any] = {
     "tcp_user_timeout": "10000",
 }
 
+_QUOTATION = re.compile(r' "[^"]{2}')  # libpq quotes signs, such as "=", and then the URL itself, password and all
+
 
 class Route(NamedTuple):
     """The way to a database: connection text, and whether a session's state outlives a statement there."""
@@ -41,7 +44,7 @@ def checked_conninfo(url: str) -> dict[str, Any]:
     try:
         return conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
-        message = str(error).strip().splitlines()[0]
+        message = _QUOTATION.split(str(error).strip())[0].rstrip(" :")
         raise InvalidOption(
             f"the database URL cannot be read ({message}); write it like postgresql://user:password@host:5432/database"
         ) from None

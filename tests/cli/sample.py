@@ -1,0 +1,69 @@
+"""Executions in every state, made by a real worker in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+from uuid import UUID
+
+from stepwell import App, Permanent, Retry, Step, current_step
+
+T = Any
+
+
+def sample_app(database_url: str) -> App:
+    """An App whose workflows end in the ways there are."""
+    app = App(database_url)
+
+    @app.workflow
+    async def order(n: int, step: Step) -> dict[str, int]:
+        impatient = step(retry=Retry(3, first_delay="1ms"))
+        doubled = await impatient.run("double", double_at_second_try, n)
+        items = await step.map("each", double, range(n))
+        return {"doubled": doubled, "items": len(items)}
+
+    @app.workflow
+    async def refused(step: Step) -> None:
+        await step.run("look-up", refuse)
+
+    @app.workflow
+    async def sleeper(step: Step) -> None:
+        await step.sleep("winter", "90d")
+
+    return app
+
+
+def double_at_second_try(n: int) -> int:
+    if current_step().attempt == 1:
+        raise ConnectionError("the service is down")
+    return 2 * n
+
+
+def double(n: int) -> int:
+    return 2 * n
+
+
+def refuse() -> None:
+    raise Permanent("no such customer: [red]Ada[/red] \x1b[31m")
+
+
+def with_worker(database_url: str, work: Callable[[App], Coroutine[Any, Any, T]]) -> T:
+    """What `work` returns; meanwhile a worker runs."""
+
+    async def whole() -> T:
+        async with sample_app(database_url) as app, app.worker():
+            return await work(app)
+
+    return asyncio.run(whole())
+
+
+def ended(database_url: str, workflow: str, given: dict[str, Any] | None = None, **options: Any) -> str:
+    """The id of an execution that has ended, whichever way."""
+
+    async def work(app: App) -> UUID:
+        handle = await app.start_json(workflow, str(given or {}).replace("'", '"').encode(), **options)
+        await (await app.open()).ended(handle.id, timeout=None)
+        return handle.id
+
+    return str(with_worker(database_url, work))

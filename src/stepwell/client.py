@@ -132,6 +132,8 @@ class _Results:
         futures.discard(future)
         if not futures:
             self._waiting.pop(execution_id, None)
+        if not self._waiting:
+            self._changed.set()  # the watch ends now, and does not outlive an app that is closed next
 
     async def _watch(self) -> None:
         unsubscribe = self._store.subscribe(self._hear)

@@ -235,6 +235,8 @@ _encode_text = msgspec.json.Encoder(enc_hook=_model_to_json).encode
 
 
 def _model_from_json(kind: Any, value: Any) -> Any:
+    if kind is object:
+        return value
     if not _is_model(kind):
         raise TypeError(f"{getattr(kind, '__qualname__', kind)} has no JSON form; use a dataclass, a Struct or a model")
     try:

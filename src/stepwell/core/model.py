@@ -173,8 +173,8 @@ class Claimed(NamedTuple):
 class Claim:
     """The answer to a claim.
 
-    `next_due_at` is when the next execution falls due, if there is one and all that are due now were taken. `reached`
-    is the latest due time among those taken.
+    `next_due_at` is when the next execution falls due, if there is one and fewer than `limit` were taken; a time that
+    has passed means that its row was locked just now. `reached` is the latest due time among those taken.
     """
 
     now: datetime

@@ -13,6 +13,7 @@ CLAIM_SIZE = 200  # executions per claim: most of the gain of batching, and a fa
 FULL_LOOK_EVERY = timedelta(seconds=30)
 HEAD_MARGIN = timedelta(minutes=1)  # starts inside a caller's transaction become visible with an earlier due time
 
+LOCKED_POLL = timedelta(milliseconds=3)  # something is due, but somebody held its row locked for one commit
 PROMPT_POLL = timedelta(seconds=1)  # hints arrive: polling is the backstop
 SHORTEST_POLL = timedelta(milliseconds=20)  # no hints: begin often, back off while nothing comes
 LONGEST_POLL = timedelta(seconds=1)
@@ -50,5 +51,5 @@ def next_poll(claim: Claim, *, asked_for: int, idle_for: timedelta | None) -> ti
     if idle_for is not None:
         wait = SHORTEST_POLL if claim.executions else min(max(idle_for * 2, SHORTEST_POLL), LONGEST_POLL)
     if claim.next_due_at is not None:
-        wait = min(wait, max(claim.next_due_at - claim.now, timedelta(0)))
+        wait = min(wait, max(claim.next_due_at - claim.now, LOCKED_POLL))
     return wait

@@ -82,6 +82,7 @@ class Pass:
         self._root: asyncio.Task[Any] | None = asyncio.current_task()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._is_cut = False
+        self._cutting: asyncio.TimerHandle | None = None
         self._active = 0
         self._activity = 0
         self._blocked: list[asyncio.Future[None]] = []
@@ -166,7 +167,10 @@ class Pass:
         self._waits.append((until, reason))
         if not self._active:
             self._look_soon()
-        await never
+        try:
+            await never
+        finally:
+            del never  # it holds the exception, whose traceback holds this frame: garbage that waits for a collection
         raise AssertionError("a blocked branch does not go on")
 
     def refuse(self) -> NoReturn:
@@ -197,6 +201,7 @@ class Pass:
                 if not never.done():
                     self.was_refused = True
                     never.set_exception(Suspend())
+            self._blocked.clear()
         if at_once and not self._is_cut:
             self._is_cut = self.was_refused = True
             for task in {*self._tasks, self._root}:
@@ -220,7 +225,7 @@ class Pass:
             self._loop.call_soon(self._look, turns - 1, activity)
         else:
             self.close(Closing.SUSPENDED)
-            self._loop.call_later(SETTLE_SECONDS / 2, self._cut_leftovers)
+            self._cutting = self._loop.call_later(SETTLE_SECONDS / 2, self._cut_leftovers)
 
     def _cut_leftovers(self) -> None:
         """A branch that awaits something else than durable calls would hold the pass for ever."""
@@ -240,6 +245,8 @@ class Pass:
     async def settle(self) -> list[asyncio.Task[Any]]:
         """End the branches that are left; those that refuse to end are returned."""
         self._root = None
+        if self._cutting is not None:
+            self._cutting.cancel()  # it holds the pass, and thousands may sleep
         self.close(Closing.ENDED)
         left = {task for task in self._tasks if not task.done()}
         if not left:

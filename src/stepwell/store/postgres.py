@@ -164,8 +164,12 @@ class PostgresStore:
 
     async def flush(self, session: SessionId, batch: Batch) -> Flushed:
         wire = await self._flushes.wire()
-        answer = await wire.run(self._sql("flush"), session.bytes, *rows.batch_parameters(batch))
-        is_alive, refused, cancelling, _ = answer[0]
+        if batch.attempts or batch.endings:
+            answer = await wire.run(self._sql("flush"), session.bytes, *rows.batch_parameters(batch))
+        else:
+            parameters = rows.checkpoint_parameters(batch.checkpoints)
+            answer = await wire.run(self._sql("checkpoint"), session.bytes, *parameters)
+        is_alive, refused, cancelling = answer[0][:3]
         if not is_alive:
             raise LeaseLost("this worker's session has ended")
         return Flushed(frozenset(refused or ()), frozenset(cancelling))

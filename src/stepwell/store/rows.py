@@ -67,13 +67,14 @@ def create_parameters(new: Sequence[NewExecution]) -> list[bytes]:
 def batch_parameters(batch: Batch) -> list[bytes]:
     """For `flush.sql`, without its first parameter (the session)."""
     return [
-        *(_checkpoint_parameters(batch.checkpoints) if batch.checkpoints else _NO_CHECKPOINTS),
+        *(checkpoint_parameters(batch.checkpoints) if batch.checkpoints else _NO_CHECKPOINTS),
         *(_attempt_parameters(batch.attempts) if batch.attempts else _NO_ATTEMPTS),
         *(_ending_parameters(batch.endings) if batch.endings else _NO_ENDINGS),
     ]
 
 
-def _checkpoint_parameters(checkpoints: Sequence[NewCheckpoint]) -> list[bytes]:
+def checkpoint_parameters(checkpoints: Sequence[NewCheckpoint]) -> list[bytes]:
+    """For `checkpoint.sql`, without its first parameter (the session)."""
     return [
         binary.uuids([row.execution_id for row in checkpoints]),
         binary.texts([row.key for row in checkpoints]),
@@ -124,7 +125,7 @@ def _ending(ending: Ending) -> _End:
 
 
 # most flushes carry one kind of row only, and a lone step's flush is mostly this
-_NO_CHECKPOINTS, _NO_ATTEMPTS, _NO_ENDINGS = _checkpoint_parameters(()), _attempt_parameters(()), _ending_parameters(())
+_NO_CHECKPOINTS, _NO_ATTEMPTS, _NO_ENDINGS = checkpoint_parameters(()), _attempt_parameters(()), _ending_parameters(())
 
 
 def claim_of(rows: Sequence[Row]) -> Claim:

@@ -120,15 +120,16 @@ class Wire:
     def _readable(self) -> None:
         try:
             self._libpq.consume_input()
-            while (hint := self._libpq.notifies()) is not None:
-                if self.on_hint is not None:
-                    self.on_hint(hint.extra.decode())
             while self._current is not None and not self._libpq.is_busy():
                 result = self._libpq.get_result()
                 if result is None:
                     self._finish()
                 else:
                     self._result = result
+            # last, because a hint that came behind an answer is only seen once that answer has been taken
+            while self.broken is None and (hint := self._libpq.notifies()) is not None:
+                if self.on_hint is not None:
+                    self.on_hint(hint.extra.decode())
         except psycopg.Error as error:
             self._break(unavailable(error))
 

@@ -6,10 +6,13 @@ On Windows the server listens on 127.0.0.1 and asks for a password; that path is
 from __future__ import annotations
 
 import os
+import re
 import shlex
+import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -24,11 +27,9 @@ from stepwell.store.embedded.wheel_copy import executable_by
 
 START_SECONDS = 60  # 0.1 s; crash recovery replays up to 1 GB of WAL
 STOP_SECONDS = 60  # 0.1 s; the last checkpoint writes up to 64 MB
+RETRY_SECONDS = 5  # after kill -9 of the server its children take a moment to notice, and keep its memory until then
 LOOK_SECONDS = 0.02  # between two looks at a server that changes
 MAX_LOG_BYTES = 1_000_000  # checked at each start; little is written in between
-
-# What a start meets for some seconds after kill -9 of the server, until its children have noticed, or of its starter.
-PASSING = ("is still in use", "already exists")
 
 
 @dataclass(frozen=True)
@@ -48,33 +49,48 @@ class Cluster:
 
     def ensure_running(self) -> str:
         """The URL of the running server, which is created and started if need be. Raises EmbeddedUnavailable."""
-        reason, deadline = "it is starting or stopping", time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            match look(self.folder):
+        deadline = time.monotonic() + RETRY_SECONDS
+        while True:
+            match self._settled():
                 case Ready() as server:
                     return self._url(server)
-                case Stopped():
-                    reason = self._start() or reason
                 case Stale():
                     # The dead server's children are still seen: PostgreSQL finds their shared memory by the folder.
                     pid_file(self.folder).unlink(missing_ok=True)
-                case Changing():
-                    time.sleep(LOOK_SECONDS)
-        raise EmbeddedUnavailable(
-            f"PostgreSQL in {self.folder} was not ready in {START_SECONDS} s: {reason}; see {self.log}"
-        )
+                case Stopped():
+                    self._start(deadline)
 
     def stop(self) -> None:
         """Stop the server, if one runs that can be stopped from here (one in another container cannot)."""
-        server = look(self.folder)
-        if isinstance(server, Ready) and (sys.platform == "win32" or is_server_of(self.folder, server.pid)):
-            stop = [self._binaries().path("pg_ctl"), "stop", "-D", HERE, "-m", "fast", "-w", "-t", str(STOP_SECONDS)]
-            said = self.account.run(stop, folder=self.data, seconds=2 * STOP_SECONDS)
-            if said is not None:
+        server, deadline = look(self.folder), time.monotonic() + STOP_SECONDS
+        if not isinstance(server, Ready) or not (sys.platform == "win32" or is_server_of(self.folder, server.pid)):
+            return
+        self._interrupt(server)
+        while isinstance(look(self.folder), Ready | Changing):
+            if time.monotonic() > deadline:
+                raise EmbeddedUnavailable(f"PostgreSQL in {self.folder} does not stop; see {self.log}")
+            time.sleep(LOOK_SECONDS)
+        remove_socket_folder(self.folder, self.account)
+
+    def _interrupt(self, server: Ready) -> None:
+        """Ask for a fast shutdown: whoever is still connected is cut off, and a last checkpoint is made."""
+        if sys.platform == "win32":
+            stop = [self._binaries().path("pg_ctl"), "stop", "-D", HERE, "-m", "fast", "-W"]
+            self.account.run(stop, folder=self.data, seconds=STOP_SECONDS)
+        else:
+            with suppress(ProcessLookupError):
+                os.kill(server.pid, signal.SIGINT)
+
+    def _settled(self) -> Ready | Stale | Stopped:
+        """The server once it is no longer on its way up or down."""
+        deadline = time.monotonic() + START_SECONDS
+        while isinstance(server := look(self.folder), Changing):
+            if time.monotonic() > deadline:
                 raise EmbeddedUnavailable(
-                    f"PostgreSQL in {self.folder} does not stop: {last_line(said)}; see {self.log}"
+                    f"PostgreSQL in {self.folder} has been starting or stopping for {START_SECONDS} s; see {self.log}"
                 )
-            remove_socket_folder(self.folder, self.account)
+            time.sleep(LOOK_SECONDS)
+        return server
 
     def _url(self, server: Ready) -> str:
         if sys.platform == "win32":
@@ -82,36 +98,25 @@ class Cluster:
             return f"postgresql://{USER}:{password}@{server.host}:{server.port}/{DATABASE}"
         return f"postgresql://{USER}@/{DATABASE}?host={quote(os.fsencode(server.host))}&port={server.port}"
 
-    def _start(self) -> str | None:
-        """Start the server once. None if that worked, else a reason that will pass; any other raises."""
+    def _start(self, deadline: float) -> None:
+        """Start the server, or leave it at that for another try. Raises EmbeddedUnavailable after the `deadline`."""
         binaries = self._binaries()
         if not self.data.exists():
             create_data_folder(self.folder, self.account, binaries)
         self._rotate_log()
-        start = [
-            binaries.path("pg_ctl"),
-            "start",
-            "-D",
-            HERE,
-            "-s",
-            "-w",
-            "-t",
-            str(START_SECONDS),
-            "-o",
-            self._options(),
-        ]
+        pg_ctl, limit = binaries.path("pg_ctl"), str(START_SECONDS)
+        start = [pg_ctl, "start", "-D", HERE, "-s", "-w", "-t", limit, "-o", self._options()]
         with self.log.open("ab+") as log:
             logged = log.seek(0, os.SEEK_END)
             if self.account.run(start, folder=self.data, seconds=2 * START_SECONDS, output=log) is None:
-                return None
+                return
             log.seek(logged)
-            reason = _complaint(log.read().decode(errors="replace"))
-        if not any(text in reason for text in PASSING):
+            said = log.read().decode(errors="replace")
+        if time.monotonic() > deadline:
             raise EmbeddedUnavailable(
-                f"PostgreSQL {binaries.version} does not start in {self.folder}: {reason}; see {self.log}"
+                f"PostgreSQL {binaries.version} does not start in {self.folder}: {_reason(said)}; see {self.log}"
             )
         time.sleep(LOOK_SECONDS)
-        return reason
 
     def _binaries(self) -> Binaries:
         """Executables that can run the data there is, where the server's user can run them."""
@@ -141,10 +146,10 @@ class Cluster:
         return shlex.join([*(f"--{name}={value}" for name, value in settings.items()), mark(self.folder)])
 
 
-def _complaint(logged: str) -> str:
-    """Why a start failed, as the server said it."""
-    fatal = [line.partition("FATAL:")[2].strip() for line in logged.splitlines() if "FATAL:" in line]
-    return fatal[-1] if fatal else last_line(logged)
+def _reason(said: str) -> str:
+    """Why a start failed, as the server said it, or else the command."""
+    fatal = re.findall(r"(?:FATAL|PANIC):\s*(.*)", said)
+    return str(fatal[-1]) if fatal else last_line(said)
 
 
 def _free_port() -> int:

@@ -30,7 +30,7 @@ def start_embedded(folder: Path) -> EmbeddedServer:
     The server runs until the last process that joined has closed or exited. One that was killed with -9 does not count,
     nor does the server stop for it: the next one to join takes it over.
     """
-    folder = folder.absolute()
+    folder = folder.resolve()  # processes that come by different paths must know the server by one
     with _told_plainly(folder):
         _make_folder(folder)
         return EmbeddedServer(folder, Cluster(folder, account_for(folder)))
@@ -69,8 +69,13 @@ class EmbeddedServer:
             raise
 
     def ensure_running(self) -> str:
-        """Start the server again if it was killed. Returns `url`, which on Windows may have changed."""
+        """Start the server again if it was killed. Returns `url`, which on Windows may have changed.
+
+        Raises EmbeddedUnavailable, also when this share was closed: nobody would stop what it started.
+        """
         with _told_plainly(self.folder), _start_lock(self.folder):
+            if self._closed:
+                raise EmbeddedUnavailable(f"the embedded PostgreSQL in {self.folder} was closed by this process")
             self.url = self._cluster.ensure_running()
         return self.url
 
@@ -79,12 +84,13 @@ class EmbeddedServer:
         atexit.unregister(self.close)
         if self._closed or self._pid != os.getpid():
             return
-        self._closed = True
         try:
             with _told_plainly(self.folder), _start_lock(self.folder):
+                self._closed = True
                 if self._users.try_lock(exclusive=True):
                     self._cluster.stop()
         finally:
+            self._closed = True
             self._users.close()
 
     def __enter__(self) -> EmbeddedServer:

@@ -1,6 +1,7 @@
 -- Lease due executions to a live session, with their history. `c` must be materialised: as a join partner it could be
 -- run again and claim more than the limit. An execution that has crashed workers (`s`, suspect) is taken one at a time, so
--- that the next crash blames nobody else; it counts against the limit.
+-- that the next crash blames nobody else; it counts against the limit. The next due time may have passed: somebody, such as
+-- a caller who asks to hear of the end, holds that row locked just now.
 -- Locks: worker (shared), execution (skipping locked ones).
 with me as materialized (
     select id from stepwell.worker where id = $1::uuid and expires_at > now() for key share
@@ -30,7 +31,8 @@ from (
            case when (select count(*) from u) < $4::int then (
                select min(n.due_at) from unnest($2::text[]) as q(name) cross join lateral (
                    select e.due_at from stepwell.execution e
-                   where e.queue = q.name and e.due_at > now() and e.workflow = any($3::text[])
+                   where e.queue = q.name and e.due_at >= $5::timestamptz and e.crashes < 2 and e.workflow = any($3::text[])
+                     and e.id not in (select id from c)
                    order by e.due_at limit 1) n) end as next_due_at
 ) a
 left join u on true

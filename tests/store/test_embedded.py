@@ -56,7 +56,7 @@ WAITING_USER = USER + "sys.stdin.read()\n"
 @contextmanager
 def temporary_place() -> Iterator[Path]:
     """A folder that any user can pass through. A server left below it is killed."""
-    path = Path(tempfile.mkdtemp(prefix="stepwell-test-"))
+    path = Path(tempfile.mkdtemp(prefix="stepwell-test-")).resolve()
     path.chmod(0o711)
     try:
         yield path
@@ -191,6 +191,14 @@ def test_last_one_out_stops_the_server(folder: Path) -> None:
     assert not pid_file(folder).exists()
 
 
+def test_closed_share_never_starts_the_server_again(folder: Path) -> None:
+    server = start_embedded(folder)
+    server.close()
+
+    with pytest.raises(EmbeddedUnavailable, match="was closed by this process"):
+        server.ensure_running()
+
+
 def test_process_that_exits_without_closing_is_out(folder: Path) -> None:
     with User(folder, script=USER) as user:
         user.says()
@@ -298,10 +306,14 @@ def test_killed_server_comes_back_with_what_was_committed(folder: Path, monkeypa
         os.kill(child, signal.SIGSTOP)
         os.kill(dead, signal.SIGKILL)
         wait_for_exit(dead)
-        wake = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: os.kill(child, signal.SIGCONT))
-        monkeypatch.setattr(cluster, "time", wake)
 
+        def wake(_seconds: float) -> None:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGCONT)
+
+        monkeypatch.setattr(cluster, "time", SimpleNamespace(monotonic=time.monotonic, sleep=wake))
         url = server.ensure_running()
+        monkeypatch.undo()
 
         assert url == server.url
         assert query(url, "SELECT value FROM kept") == 42
@@ -364,7 +376,8 @@ def test_interrupted_creation_does_not_block(new_folder: Path) -> None:
     assert not torn.exists()
 
 
-def test_server_that_cannot_start_says_why(folder: Path) -> None:
+def test_server_that_cannot_start_says_why(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "RETRY_SECONDS", 0)
     (folder / "data" / "postgresql.auto.conf").write_text("shared_buffers = 'plenty'\n")
 
     with pytest.raises(EmbeddedUnavailable, match=r"does not start .*contains errors.*server\.log"):
@@ -446,6 +459,12 @@ def test_path_that_no_socket_can_have_gets_one_in_the_temporary_folder(created: 
 def test_path_is_never_read_by_a_shell(place: Path) -> None:
     with start_embedded(place / "it's $HOME `id` & more" / ".stepwell") as server:
         assert query(server.url, "SELECT 1") == 1
+
+
+def test_two_paths_to_one_folder_lead_to_one_server(folder: Path, place: Path) -> None:
+    (place / "shortcut").symlink_to(folder)
+    with start_embedded(folder) as server, start_embedded(place / "shortcut") as same:
+        assert same.url == server.url
 
 
 def test_relative_folder_is_meant_from_where_it_was_given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,9 +57,9 @@ def test_an_age_is_given_in_its_largest_unit(seconds: float, shown: str) -> None
 
 
 def on_a_terminal(*arguments: str, database_url: str, **environment: str) -> str:
-    """What `stepwell` writes to a terminal of 200 columns."""
+    """What `stepwell` writes to a terminal of 400 columns."""
     ours, theirs = pty.openpty()
-    env = {**os.environ, "STEPWELL_DATABASE_URL": database_url, "COLUMNS": "200", "TERM": "xterm-256color"}
+    env = {**os.environ, "STEPWELL_DATABASE_URL": database_url, "COLUMNS": "400", "TERM": "xterm-256color"}
     env.pop("NO_COLOR", None)
     command = [sys.executable, "-m", "stepwell", *arguments]
     with subprocess.Popen(command, stdout=theirs, env=env | environment):
@@ -95,5 +95,5 @@ def test_a_terminal_gets_colours_and_the_same_facts_unless_no_color_is_set(
     assert "\x1b[31mfailed" in coloured
     assert "\x1b[31m" not in plain
     for shown in (coloured, plain):
-        assert re.search(rf"{execution}", without_styles(shown))
+        assert execution in without_styles(shown)
         assert r"no such customer: [red]Ada[/red] \x1b[31m" in without_styles(shown)

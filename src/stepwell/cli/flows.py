@@ -38,9 +38,9 @@ def locate(flows: str) -> Flows:
     if not place.endswith(".py") and "/" not in place and os.sep not in place:
         return Flows(Path.cwd(), place, None, attribute, place)
     file = Path(place).absolute()
-    if file.is_dir():
+    if os.path.isdir(file):  # unlike Path.is_dir it has an answer for every name
         raise InvalidOption(f"{place} is a folder; name the file in it that has the App")
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise InvalidOption(f"there is no file {place!r:.300}; `stepwell init DIR` writes one to begin with")
     root, names = file.parent, [] if file.stem == "__init__" else [file.stem]
     while (root / "__init__.py").exists():  # a file of a package is imported as such, so that its relative imports work

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from importlib.resources import files
 from pathlib import Path
@@ -42,7 +43,7 @@ def command(folder: Path, as_json: bool) -> None:
 
 def write_project(folder: Path) -> list[str]:
     """All files or none; their names. Raises InvalidOption when one is there already or cannot be written."""
-    taken = [name for name in NAMES if (folder / name).exists()]
+    taken = [name for name in NAMES if os.path.lexists(folder / name)]
     if taken:
         raise InvalidOption(f"{folder} has {', '.join(taken)} already, nothing was written; choose another folder")
     source = files("stepwell.cli").joinpath("project")

@@ -3,9 +3,9 @@
 A page's Python blocks form one program, in their order, with `await` at the top level as in `python -m asyncio`. Words
 after the language change that:
 
-    python file=flows.py        a file of the reader's project, and not a part of the page's program
-    python requires=flask       only where that package is installed
-    text output                 what the block before it prints
+    python file=flows.py                a file of the reader's project, and not a part of the page's program
+    python file=web.py requires=flask   one that runs only where that package is installed
+    text output                         what the block before it prints
 """
 
 from __future__ import annotations
@@ -91,14 +91,9 @@ class Page:
         return "\n".join(lines) + "\n" if lines else ""
 
     @property
-    def requires(self) -> set[str]:
-        """The packages that its Python needs beside our own dependencies."""
-        return {package for block in self.blocks_of("python") if (package := block.mark("requires"))}
-
-    @property
-    def files(self) -> dict[str, str]:
+    def files(self) -> dict[str, Block]:
         """The files of the reader's project that the page shows."""
-        return {name: block.text for block in self.blocks if (name := block.mark("file"))}
+        return {name: block for block in self.blocks if (name := block.mark("file"))}
 
 
 USER_PAGES = [

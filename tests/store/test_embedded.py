@@ -166,7 +166,11 @@ def query(url: str, statement: str) -> object:
 # Sharing
 
 
-def test_eight_processes_at_once_on_an_empty_folder_share_one_server(new_folder: Path) -> None:
+def test_eight_processes_at_once_share_one_server_even_where_a_creation_was_interrupted(new_folder: Path) -> None:
+    torn = new_folder / "data.new-torn"
+    (torn / "base").mkdir(parents=True)
+    (torn / "PG_VERSION").write_text("18\n")
+
     with ExitStack() as stack:
         users = [stack.enter_context(User(new_folder)) for _ in range(8)]
 
@@ -365,17 +369,6 @@ def test_postmaster_pid_that_a_crash_left_torn_is_stale(new_folder: Path, conten
     assert look(new_folder) == Stale()
 
 
-def test_interrupted_creation_does_not_block(new_folder: Path) -> None:
-    torn = new_folder / "data.new-torn"
-    (torn / "base").mkdir(parents=True)
-    (torn / "PG_VERSION").write_text("18\n")
-
-    with start_embedded(new_folder) as server:
-        assert query(server.url, "SELECT 1") == 1
-
-    assert not torn.exists()
-
-
 def test_server_that_cannot_start_says_why(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "RETRY_SECONDS", 0)
     (folder / "data" / "postgresql.auto.conf").write_text("shared_buffers = 'plenty'\n")
@@ -456,8 +449,8 @@ def test_path_that_no_socket_can_have_gets_one_in_the_temporary_folder(created: 
     assert not elsewhere.exists()
 
 
-def test_path_is_never_read_by_a_shell(place: Path) -> None:
-    with start_embedded(place / "it's $HOME `id` & more" / ".stepwell") as server:
+def test_path_is_never_read_by_a_shell(created: Path, place: Path) -> None:
+    with start_embedded(copied(created, place / "it's $HOME `id` & more" / ".stepwell")) as server:
         assert query(server.url, "SELECT 1") == 1
 
 
@@ -568,11 +561,13 @@ def closed(place: Path) -> Path:
 @linux_only
 @pytest.mark.parametrize("source", ["wheel", "system"])
 def test_folder_closed_to_the_servers_user_holds_its_data_all_the_same(
-    closed: Path, source: str, monkeypatch: pytest.MonkeyPatch
+    closed: Path, created: Path, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if source == "system":
-        monkeypatch.setattr(binaries, "WHEEL", NO_WHEEL)
     folder = closed / ".stepwell"
+    if source == "system":
+        monkeypatch.setattr(binaries, "WHEEL", NO_WHEEL)  # and it is created there
+    else:
+        copied(created, folder)
     with start_embedded(folder) as server:
         query(server.url, "CREATE TABLE kept AS SELECT 42 AS value")
 
@@ -590,7 +585,7 @@ def test_wheel_closed_to_the_servers_user_is_copied_where_it_can_run(
     monkeypatch.setattr(wheel_copy, "CACHE_FOLDER", place / "cache")
     wheel = metadata.distribution(binaries.WHEEL)
     for name in (*wheel_copy.WHEEL_PARTS, wheel._path.name):  # type: ignore[attr-defined]
-        shutil.copytree(wheel.locate_file(name), closed / name, ignore=shutil.ignore_patterns("include"))
+        (closed / name).symlink_to(str(wheel.locate_file(name)))
     wheel = metadata.Distribution.at(closed / wheel._path.name)  # type: ignore[attr-defined]
     nobody = account_for(closed)
 

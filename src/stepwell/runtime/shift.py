@@ -56,10 +56,12 @@ class Shift:
         threads: Executor,
         workflow_threads: Executor,
         on_free: Callable[[], None],
+        on_lost: Callable[[], None],
     ) -> None:
         self.session = session
         self.lost: Exception | None = None
-        self._store, self._registry, self._settings, self._on_free = store, registry, settings, on_free
+        self._store, self._registry, self._settings = store, registry, settings
+        self._on_free, self._on_lost = on_free, on_lost
         self._commit = GroupCommit(store, session, on_lost=self.lose, on_cancelling=self._cancel)
         self._heart = Heart(
             store.pulse(session, lease_for=settings.lease_for, max_crashes=settings.max_crashes),
@@ -130,7 +132,7 @@ class Shift:
         log.warning("this worker's session has ended: %s", error)
         self._commit.give_up(error)
         self._close_all(Closing.LOST, at_once=True)
-        self._on_free()
+        self._on_lost()
 
     async def end(self) -> None:
         """Give running steps their grace, hand the rest back at once, end the session."""
@@ -164,10 +166,18 @@ async def open_shift(
     threads: Executor,
     workflow_threads: Executor,
     on_free: Callable[[], None],
+    on_lost: Callable[[], None],
 ) -> Shift:
     """Open a session and begin. Raises DatabaseUnavailable."""
     info = WorkerInfo(name, registry.names, settings.queues or registry.queues)
     session = await store.open_session(info, lease_for=settings.lease_for)
     return Shift(
-        store, registry, session, settings, threads=threads, workflow_threads=workflow_threads, on_free=on_free
+        store,
+        registry,
+        session,
+        settings,
+        threads=threads,
+        workflow_threads=workflow_threads,
+        on_free=on_free,
+        on_lost=on_lost,
     )

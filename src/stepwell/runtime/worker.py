@@ -84,6 +84,7 @@ class Worker:
             threads=self._threads,
             workflow_threads=self._workflow_threads,
             on_free=self._slot_freed,
+            on_lost=self._changed.set,
         )
         self._forget()
         self.ready.set()

@@ -6,6 +6,7 @@ the heartbeat's thread. `memory_rows.py` has what happens to a single row.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections import Counter
@@ -48,8 +49,8 @@ SESSIONS_PER_REAP = 100
 class MemoryStore:
     """Keeps the Backend protocol in this process's memory, by a clock that tests set.
 
-    Listeners are called inside the operation, in its thread. Its transactions have no connection (None): there is no
-    database that a step could share with the engine.
+    Listeners are called inside the operation, or, for what the heartbeat's thread does, on the loop they subscribed on.
+    Its transactions have no connection (None): there is no database that a step could share with the engine.
     """
 
     is_prompt = True
@@ -72,7 +73,7 @@ class MemoryStore:
 
     def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:
         token = object()
-        self._listeners[token] = listener
+        self._listeners[token] = _on_own_thread(listener)
         return lambda: self._listeners.pop(token, None) and None
 
     def _hint(self, hint: str) -> None:
@@ -372,6 +373,19 @@ class _MemoryTransaction:
 
     async def commit(self, checkpoint: NewCheckpoint) -> None:
         self._store.record(self._session, checkpoint)
+
+
+def _on_own_thread(listener: Callable[[str], None]) -> Callable[[str], None]:
+    """The same, passed on to the subscriber's event loop when it is called by another thread."""
+    thread, loop = threading.get_ident(), asyncio.get_running_loop()
+
+    def tell(hint: str) -> None:
+        if threading.get_ident() == thread:
+            listener(hint)
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(listener, hint)
+
+    return tell
 
 
 def _free(row: ExecutionRow, now: datetime, max_crashes: int) -> None:

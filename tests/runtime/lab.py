@@ -37,6 +37,7 @@ class Session:
 
     lease_for: timedelta
     is_cut: bool = False
+    has_noticed: bool = False
 
 
 class LabStore(MemoryStore):
@@ -67,13 +68,12 @@ class LabStore(MemoryStore):
         """All workers die now."""
         for session in self.sessions.values():
             session.is_cut = True
-        self.changed.set()
         self._hint("work")
 
     @property
     def is_cut(self) -> bool:
-        """Whether a worker has died and was not buried yet."""
-        return any(session.is_cut for session in self.sessions.values())
+        """Whether a worker has died and nothing of it runs any more."""
+        return any(session.has_noticed for session in self.sessions.values())
 
     def bury(self) -> None:
         """The leases of dead workers run out, and somebody notices."""
@@ -90,9 +90,11 @@ class LabStore(MemoryStore):
         return session
 
     async def close_session(self, session: SessionId) -> None:
+        self.changed.set()
+        if session in self.sessions:
+            self.sessions[session].has_noticed = self.sessions[session].is_cut
         self._reach(session)
         await super().close_session(session)
-        self.changed.set()
 
     def beat(self, session: SessionId, *, lease_for: timedelta) -> frozenset[ExecutionId] | None:
         self._reach(session)

@@ -1,7 +1,8 @@
 -- Lease due executions to a live session, with their history. `c` must be materialised: as a join partner it could be
 -- run again and claim more than the limit. An execution that has crashed workers (`s`, suspect) is taken one at a time, so
--- that the next crash blames nobody else; it counts against the limit. The next due time may have passed: somebody, such as
--- a caller who asks to hear of the end, holds that row locked just now.
+-- that the next crash blames nobody else; it counts against the limit. The update takes the ids as an array: joined with
+-- the union, PostgreSQL 15 evaluates that anew for a row that somebody has just changed, and leases more than the limit.
+-- The next due time may have passed: somebody, such as a caller who asks to hear of the end, holds that row locked now.
 -- Locks: worker (shared), execution (skipping locked ones).
 with me as materialized (
     select id from stepwell.worker where id = $1::uuid and expires_at > now() for key share
@@ -17,12 +18,13 @@ with me as materialized (
           and e.workflow = any($3::text[])
         order by e.due_at limit $4::int for update skip locked) d
     limit $4::int - (select count(*)::int from s)
+), d as materialized (
+    select id from c union all select id from s
 ), u as (
     update stepwell.execution x
-    set owner = me.id, status = 'running', due_at = null, reason = null, passes = x.passes + 1,
+    set owner = (select id from me), status = 'running', due_at = null, reason = null, passes = x.passes + 1,
         claimed_at = now(), started_at = coalesce(x.started_at, now())
-    from me cross join (select id from c union all select id from s) d
-    where x.id = d.id
+    where exists (select from me) and x.id = any(array(select id from c union all select id from s))
     returning x.id, x.workflow, x.input, x.passes, x.crashes, x.created_at, x.started_at
 )
 select a.now, a.is_alive, a.next_due_at, a.reached, u.*, h.*, r.*

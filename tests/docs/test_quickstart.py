@@ -1,0 +1,115 @@
+"""A newcomer who types what the quickstart and the README say sees what they say."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.docs.pages import Block, page
+
+QUICKSTART, README = page("docs/quickstart.md"), page("README.md")
+SECONDS = 60
+
+USER = "from stepwell import App; app = App(); app.sync.list(); print('up', flush=True); input()"
+UNTIL_IT_SLEEPS = """until stepwell executions list | grep -q "timer 'pause'"; do :; done\n"""
+
+VARYING = {
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": "ID",
+    r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z)": "TIME",
+    r"(?m)^waits .*\n": "",  # whether a short wait is seen depends on when one looks
+}
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path) -> dict[str, str]:
+    """The environment of a terminal in which nothing is set but the path to what pip installed."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {"PATH": path, "HOME": str(tmp_path), "LANG": "C.UTF-8", "PIP_NO_INDEX": "1"}
+
+
+def as_script(blocks: list[Block]) -> str:
+    """The shell blocks, each announced. The worker's terminal is closed before another worker is started."""
+    parts = ["exec 2>&1", "set -e"]
+    for number, block in enumerate(blocks):
+        parts.append(f"echo '--- block {number}'")
+        if block.mark("terminal"):
+            parts.append(f"({block.text.strip()}) > dev.log 2>&1 & terminal=$!")
+        elif " &\n" in block.text:
+            parts.append('test -z "$terminal" || { kill $terminal; wait $terminal; terminal=; }')
+            parts.append(block.text.replace(" &\n", " > worker.log 2>&1 &\n").replace("sleep 3\n", UNTIL_IT_SLEEPS))
+        else:
+            parts.append(block.text)
+    return "\n".join(parts)
+
+
+def in_general(text: str) -> str:
+    """The text without ids, times, and widths of columns."""
+    for pattern, word in VARYING.items():
+        text = re.sub(pattern, word, text)
+    return re.sub(r" +", " ", text).strip()
+
+
+def test_quickstart_does_what_it_says(newcomer: dict[str, str], tmp_path: Path) -> None:
+    blocks = QUICKSTART.blocks_of("sh")
+    watching = next(number for number, block in enumerate(blocks) if "Ada" in block.text)
+    (expected,) = [block.text for block in QUICKSTART.blocks_of("text") if "output" in block.marks]
+
+    done = subprocess.run(
+        ["bash", "-c", as_script(blocks)],
+        cwd=tmp_path, env=newcomer, stdout=subprocess.PIPE, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    said = re.split(r"--- block \d+\n", done.stdout)[1:]
+
+    assert done.returncode == 0, done.stdout
+    assert in_general(said[watching]) == in_general(expected)
+    assert "timer 'pause' until" in said[watching + 1]
+    assert said[watching + 2].rstrip().endswith('"Hello, Grace!"')
+    assert said[watching + 2].count("completed       fetch-greeting") == 1
+
+
+def test_project_of_the_quickstart_is_that_of_the_command() -> None:
+    template = files("stepwell.cli").joinpath("project", "flows.py.template").read_text()
+
+    assert QUICKSTART.files["flows.py"].text == template
+
+
+def test_readme_begins_as_the_quickstart_does() -> None:
+    typed = [line for block in README.blocks_of("sh") for line in block.commands]
+
+    assert typed == [line for block in QUICKSTART.blocks_of("sh") for line in block.commands][: len(typed)]
+
+
+def test_program_of_the_readme_runs(database_url: str, tmp_path: Path) -> None:
+    program = README.files["fulfil.py"].text.replace('"24h"', '"20ms"')
+    (tmp_path / "fulfil.py").write_text(program)
+
+    done = subprocess.run(
+        [sys.executable, "fulfil.py"], cwd=tmp_path, env=os.environ | {"STEPWELL_DATABASE_URL": database_url},
+        capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+
+    assert '"20ms"' in program
+    assert done.stderr == ""
+    assert re.fullmatch(r"A-7: paid 49\.90 with key [0-9a-f]{32}\n", done.stdout)
+
+
+def test_embedded_database_can_be_looked_into_where_the_operations_page_says(
+    newcomer: dict[str, str], tmp_path: Path
+) -> None:
+    assert 'psql -h "$PWD/.stepwell/data" stepwell stepwell' in page("docs/operations.md").text
+    with subprocess.Popen(
+        [sys.executable, "-c", USER],
+        cwd=tmp_path, env=newcomer, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as user:  # fmt: skip
+        assert user.stdout is not None
+        assert user.stdout.readline() == "up\n"
+        with psycopg.connect(host=str(tmp_path / ".stepwell/data"), dbname="stepwell", user="stepwell") as connection:
+            assert connection.execute("select count(*) from stepwell.executions").fetchone() == (0,)
+        user.communicate("\n", timeout=SECONDS)

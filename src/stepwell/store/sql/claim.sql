@@ -1,7 +1,7 @@
 -- Lease due executions to a live session, with their history. `c` must be materialised: as a join partner it could be
 -- run again and claim more than the limit. An execution that has crashed workers (`s`, suspect) is taken one at a time, so
 -- that the next crash blames nobody else; it counts against the limit. The update takes the ids as an array: joined with
--- the union, PostgreSQL 15 evaluates that anew for a row that somebody has just changed, and leases more than the limit.
+-- the union, PostgreSQL evaluates that anew for a row that somebody has just changed, and leases more than the limit.
 -- The next due time may have passed: somebody, such as a caller who asks to hear of the end, holds that row locked now.
 -- Locks: worker (shared), execution (skipping locked ones).
 with me as materialized (
@@ -18,8 +18,6 @@ with me as materialized (
           and e.workflow = any($3::text[])
         order by e.due_at limit $4::int for update skip locked) d
     limit $4::int - (select count(*)::int from s)
-), d as materialized (
-    select id from c union all select id from s
 ), u as (
     update stepwell.execution x
     set owner = (select id from me), status = 'running', due_at = null, reason = null, passes = x.passes + 1,

@@ -366,6 +366,13 @@ class App:
         """Connect now instead of with the first call; the answer deals in stored bytes. Raises DatabaseError."""
         return await self._open()
 
+    async def database_url(self) -> str:
+        """The URL of the database in use, for connections of your own. Raises InvalidOption for a store in memory."""
+        await self._open()
+        if not isinstance(self._database, PostgresDatabase):
+            raise InvalidOption("this App's store is not a database")
+        return self._database.url
+
     async def close(self) -> None:
         """Give back connections and the embedded database. Idempotent; a later call opens it again."""
         database, self._database, self._client, self._loop = self._database, None, None, None

@@ -6,6 +6,7 @@ import asyncio
 from typing import Protocol
 
 from stepwell.app import settings
+from stepwell.errors import InvalidOption
 from stepwell.store.base import Backend
 from stepwell.store.embedded import EmbeddedServer, start_embedded
 from stepwell.store.migrate import migrate
@@ -39,12 +40,19 @@ class PostgresDatabase:
 
     def ready_url(self) -> str:
         """The URL of a database that answers, its schema of this version unless STEPWELL_MIGRATE=0. Blocking."""
-        url = self._url
-        if url is None:
+        if self._url is None:
             self._server = start_embedded(settings.embedded_folder())
-            url = self._server.url
+        url = self.url
         if settings.may_migrate():
             migrate(url, schema=self._schema)
+        return url
+
+    @property
+    def url(self) -> str:
+        """The database's URL. Raises InvalidOption while an embedded one is not open."""
+        url = self._server.url if self._server is not None else self._url
+        if url is None:
+            raise InvalidOption("the embedded database is not open yet")
         return url
 
     async def close(self) -> None:

@@ -108,6 +108,10 @@ class SyncApp:
         """See App.retry."""
         return self._await(self._app.retry(execution_id))
 
+    def database_url(self) -> str:
+        """See App.database_url."""
+        return self._await(self._app.database_url())
+
     def close(self) -> None:
         """See App.close; also ends the background thread."""
         with self._lock:

@@ -9,7 +9,7 @@ from typing import Any
 
 from stepwell.codec import codec_for, digest
 from stepwell.core.model import Kind, NewCheckpoint
-from stepwell.errors import InvalidOption, StepFailed
+from stepwell.errors import Diverged, InvalidOption, StepFailed
 from stepwell.runtime import attempts
 from stepwell.runtime.attempts import Call, Deferred
 from stepwell.runtime.passes import Pass, Suspend
@@ -31,7 +31,7 @@ async def run(pass_: Pass, call: Call, items: Iterable[Any], *, concurrency: int
         raise InvalidOption(f"map '{call.key}': concurrency is {concurrency}, use 1 to {MAX_CONCURRENCY:,}")
     summary = pass_.stored(call.key, Kind.MAP)
     await asyncio.sleep(0)  # as in attempts.run
-    work = _Map(pass_, call, items)
+    work = _Map(pass_, call, items, stored_count=None if summary is None else _COUNT.decode(summary.value))
     if pass_.execution.passes > 1:
         await work.load()
     await work.finish(concurrency)
@@ -45,8 +45,8 @@ async def run(pass_: Pass, call: Call, items: Iterable[Any], *, concurrency: int
 class _Map:
     """Which items have an outcome and which are still to be begun; all branches take their items from here."""
 
-    def __init__(self, pass_: Pass, call: Call, items: Iterable[Any]) -> None:
-        self._pass, self._call = pass_, call
+    def __init__(self, pass_: Pass, call: Call, items: Iterable[Any], *, stored_count: int | None) -> None:
+        self._pass, self._call, self._stored_count = pass_, call, stored_count
         self._items: Iterator[tuple[int, Any]] = iter(enumerate(items))
         self._digests: dict[int, int] = {}
         self._results: dict[int, Any] = {}
@@ -72,12 +72,15 @@ class _Map:
         finally:
             for branch in branches:
                 branch.cancel()  # when this call was cut, its items go no further (F59)
-        if any(branch.cancelled() or isinstance(branch.exception(), Suspend) for branch in branches):
+        ends = [None if branch.cancelled() else branch.exception() for branch in branches]  # each one must be asked
+        if any(branch.cancelled() for branch in branches) or any(isinstance(end, Suspend) for end in ends):
             self._pass.refuse()
-        for branch in branches:
-            branch.result()
+        for end in filter(None, ends):
+            raise end
         if self._failures:
             raise self._failed()
+        if self._digests:
+            self._differ(f"of at least {max(self._digests) + 1} items", "of fewer")
         if self._retries:
             await self._pass.block(*self._retries[0])
 
@@ -93,7 +96,13 @@ class _Map:
                 continue
             if self._failures:
                 return
+            if self._stored_count is not None:
+                self._differ(f"of {self._stored_count} items", "of more")
+                return
             await self._run(index, self._item(index, arguments)._replace(args=(item,)))
+
+    def _differ(self, expected: str, met: str) -> None:
+        attempts.differ(self._pass, Diverged(step=self._call.key, expected=f"a map {expected}", met=met))
 
     async def _run(self, index: int, item: Call) -> None:
         try:

@@ -75,9 +75,14 @@ def check_digest(pass_: Pass, call: Call, stored: int) -> None:
     try:
         check_arguments(call.key, stored, call.digest)
     except Diverged as error:
-        if pass_.around.is_strict:
-            pass_.diverge(error)
-        log.warning("execution %s: %s", pass_.id, error)
+        differ(pass_, error)
+
+
+def differ(pass_: Pass, error: Diverged) -> None:
+    """A completed call is made differently now: park the execution; only warn if so set."""
+    if pass_.around.is_strict:
+        pass_.diverge(error)
+    log.warning("execution %s: %s", pass_.id, error)
 
 
 def step_failed(key: Key, value: bytes) -> StepFailed:

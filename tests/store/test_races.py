@@ -15,6 +15,7 @@ from tests.store.racing import Call, Racer, answer_of
 from tests.store.world import DONE, FAILED, LEASE, MINUTE, PostgresWorld, checkpoint, execution
 
 Write = Callable[[SessionId, ExecutionId], Call]
+_FENCE = b"for key share"
 
 
 @pytest.fixture
@@ -35,6 +36,10 @@ def _flush(session: SessionId, execution_id: ExecutionId) -> Call:
     return racing.flush(session, Batch([checkpoint(execution_id)]))
 
 
+def _checkpoint(session: SessionId, execution_id: ExecutionId) -> Call:
+    return racing.checkpoints(session, [checkpoint(execution_id)])
+
+
 def _record(session: SessionId, execution_id: ExecutionId) -> Call:
     return racing.record(session, checkpoint(execution_id))
 
@@ -43,7 +48,7 @@ def _end(session: SessionId, execution_id: ExecutionId, outcome: Outcome = DONE)
     return racing.flush(session, Batch(endings=[Ending(execution_id, outcome)]))
 
 
-both_writes = pytest.mark.parametrize("write", [_flush, _record])
+each_write = pytest.mark.parametrize("write", [_flush, _checkpoint, _record])
 
 
 # --- a worker whose lease ran out, and who takes over ----------------------------------------------------------------
@@ -59,7 +64,7 @@ async def _take_over(postgres: PostgresWorld, stale: Racer, write: Call) -> tupl
     return reaped, claim
 
 
-@both_writes
+@each_write
 async def test_session_with_a_write_in_flight_is_not_ended(postgres: PostgresWorld, one: Racer, write: Write) -> None:
     """F1: who takes over later finds what was written."""
     session = await postgres.worker()
@@ -75,7 +80,7 @@ async def test_session_with_a_write_in_flight_is_not_ended(postgres: PostgresWor
 
 
 @pytest.mark.parametrize(
-    ("write", "fence"), [(_flush, b"for key share"), (_record, b"for key share of w for share of x")]
+    ("write", "fence"), [(_flush, _FENCE), (_checkpoint, _FENCE), (_record, b"for key share of w for share of x")]
 )
 async def test_without_the_lock_on_its_session_a_stale_checkpoint_lands(
     postgres: PostgresWorld, one: Racer, write: Write, fence: bytes
@@ -92,7 +97,7 @@ async def test_without_the_lock_on_its_session_a_stale_checkpoint_lands(
     assert await postgres.keys(started) == ["fetch"]
 
 
-@both_writes
+@each_write
 async def test_write_that_waits_for_the_reaper_stores_nothing(
     postgres: PostgresWorld, one: Racer, other: Racer, write: Write
 ) -> None:
@@ -109,8 +114,9 @@ async def test_write_that_waits_for_the_reaper_stores_nothing(
     assert await postgres.keys(started) == []
 
 
+@pytest.mark.parametrize("write", [_flush, _checkpoint])
 async def test_without_the_lock_on_its_session_a_write_does_not_wait_for_the_reaper(
-    postgres: PostgresWorld, one: Racer, other: Racer
+    postgres: PostgresWorld, one: Racer, other: Racer, write: Write
 ) -> None:
     """The negative control."""
     session = await postgres.worker()
@@ -119,7 +125,7 @@ async def test_without_the_lock_on_its_session_a_write_does_not_wait_for_the_rea
 
     with one.transaction():
         one.run(racing.reap())
-        other.run(_flush(session, started).without(b"for key share"))
+        other.run(write(session, started).without(_FENCE))
 
     assert (await postgres.see(started)).status is Status.PENDING
     assert await postgres.keys(started) == ["fetch"]
@@ -284,6 +290,29 @@ async def test_end_that_waits_for_a_watch_sends_the_hint(postgres: PostgresWorld
     assert hints == 1
 
 
+@pytest.mark.parametrize("way", ["flush", "leave", "die"])
+async def test_all_that_a_statement_waited_for_is_changed_and_hinted_at(
+    postgres: PostgresWorld, one: Racer, other: Racer, way: str
+) -> None:
+    """F41: by the newest version of each of the rows, not only of the first."""
+    session = await postgres.worker()
+    ids = [await postgres.running(session) for _ in range(5)]
+    for id in ids:
+        await postgres.store.cancel(id, reason="no longer needed")
+    if way == "die":
+        postgres.advance(LEASE + MINUTE)
+    flush = racing.flush(session, Batch(endings=[Ending(id, DONE) for id in ids]))
+    change = {"flush": flush, "leave": racing.close_session(session), "die": racing.reap()}[way]
+
+    with one.transaction():
+        one.run(racing.watch(ids))
+        changing = other.start_and_block(change)
+
+    ((*_, hints),) = answer_of(changing)
+    assert hints == 1
+    assert (await postgres.store.count())[Status.CANCELLED] == 5
+
+
 # --- keys ------------------------------------------------------------------------------------------------------------
 
 
@@ -329,6 +358,23 @@ async def test_one_of_many_starts_at_once_wins_and_all_are_told(postgres: Postgr
 
 
 # --- claims ----------------------------------------------------------------------------------------------------------
+
+
+async def test_claim_takes_the_earliest_also_when_they_have_changed_since_it_looked(
+    postgres: PostgresWorld, one: Racer, other: Racer
+) -> None:
+    """F20: no fewer, no more, no others."""
+    due = [await postgres.start() for _ in range(20)]
+    session = await postgres.worker()
+
+    with one.transaction():
+        one.execute("select from stepwell.worker where id = %s for update", session)
+        claiming = other.start_and_block(racing.claim(session, limit=7))
+        await postgres.store.watch(due[1::2])
+    answer_of(claiming)
+
+    taken = [id for id in due if (await postgres.see(id)).status is Status.RUNNING]
+    assert taken == due[:7]
 
 
 async def test_claims_of_many_workers_take_each_execution_once_and_no_more_than_asked(postgres: PostgresWorld) -> None:

@@ -52,6 +52,7 @@ class LabStore(MemoryStore):
         self.sessions: dict[SessionId, Session] = {}
         self.writes = 0
         self.cut: Cut | None = None
+        self.on_cut: Callable[[], None] = lambda: None
         self.before_flush: Callable[[Batch], None] = lambda batch: None
         self.on_beat: Callable[[], None] = lambda: None
         self.changed = asyncio.Event()
@@ -66,6 +67,7 @@ class LabStore(MemoryStore):
 
     def cut_off(self) -> None:
         """All workers die now."""
+        self.on_cut()
         for session in self.sessions.values():
             session.is_cut = True
         self._hint("work")

@@ -30,6 +30,7 @@ class Transactions:
         self._async_pool: AsyncConnectionPool[Any] | None = None
         self._sync_pool: ConnectionPool[Any] | None = None
         self._opening = asyncio.Lock()
+        self._sync_slots = asyncio.Semaphore(MAX_CONNECTIONS)
 
     def open(self, session: SessionId, *, is_async: bool) -> AbstractAsyncContextManager[Transaction]:
         return self._open_async(session) if is_async else self._open_sync(session)
@@ -56,14 +57,28 @@ class Transactions:
     @asynccontextmanager
     async def _open_sync(self, session: SessionId) -> AsyncIterator[Transaction]:
         pool = await self._synchronous()
+        async with self._slot():
+            connection = await _taken(pool)
+            try:
+                yield _SyncTransaction(connection, session, self._schema)
+            except BaseException:
+                connection.close()  # a function that was cut goes on in its thread: nobody else may get its connection
+                raise
+            finally:
+                await _shielded(asyncio.to_thread(_put_back_sync, pool, connection))
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """Wait here for a connection: threads that wait would be missing where those that commit need one (F34)."""
         try:
-            connection = await asyncio.to_thread(pool.getconn, WAIT_SECONDS)
-        except PoolTimeout as error:
-            raise DatabaseUnavailable(f"no connection for a transaction: {error}") from error
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._sync_slots.acquire()
+        except TimeoutError:
+            raise DatabaseUnavailable("no connection for a transaction: all are in use") from None
         try:
-            yield _SyncTransaction(connection, session, self._schema)
+            yield
         finally:
-            await _shielded(asyncio.to_thread(_put_back_sync, pool, connection))
+            self._sync_slots.release()
 
     async def _asynchronous(self) -> AsyncConnectionPool[Any]:
         async with self._opening:
@@ -86,6 +101,18 @@ class Transactions:
             "min_size": 0,
             "max_size": MAX_CONNECTIONS,
         }
+
+
+async def _taken(pool: ConnectionPool[Any]) -> psycopg.Connection[Any]:
+    """A connection of the pool, which gets it back if the caller is cancelled meanwhile (F35)."""
+    taking = asyncio.ensure_future(asyncio.to_thread(pool.getconn, WAIT_SECONDS))
+    try:
+        return await asyncio.shield(taking)
+    except asyncio.CancelledError:
+        taking.add_done_callback(lambda taken: None if taken.exception() else pool.putconn(taken.result()))
+        raise
+    except PoolTimeout as error:
+        raise DatabaseUnavailable(f"no connection for a transaction: {error}") from error
 
 
 async def _shielded(work: Awaitable[None]) -> None:

@@ -36,7 +36,7 @@ def newcomer(tmp_path: Path) -> dict[str, str]:
 
 def as_script(blocks: list[Block]) -> str:
     """The shell blocks, each announced. The worker's terminal is closed before another worker is started."""
-    parts = ["exec 2>&1", "set -e", "trap 'kill $(jobs -p); wait' EXIT"]  # nothing is left running
+    parts = ["exec 2>&1", "set -e", "trap 'kill $(jobs -p) 2> /dev/null || true; wait' EXIT"]  # nothing is left running
     for number, block in enumerate(blocks):
         parts.append(f"echo '--- block {number}'")
         if block.mark("terminal"):

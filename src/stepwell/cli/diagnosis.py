@@ -62,7 +62,6 @@ class Server:
     version_number: int
     version: str
     encoding: str
-    is_pooled: bool
     has_fsync: bool
     has_full_page_writes: bool
     synchronous_commit: str

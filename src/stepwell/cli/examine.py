@@ -73,13 +73,12 @@ def _of_database(target: Target) -> Iterator[Finding]:
 
 
 def _of_running(url: str, schema: str) -> Iterator[Finding]:
-    is_pooled = find_route(url).is_pooled
-    yield diagnosis.of_pooling(is_pooled=is_pooled)
+    yield diagnosis.of_pooling(is_pooled=find_route(url).is_pooled)
     plain = without_settings(url)  # the engine's own would hide what the server is set to
     with psycopg.connect(plain, prepare_threshold=None) as connection:
         connection.read_only = True
         connection.execute(f"set local statement_timeout = '{TIMEOUT}'")
-        server = _server(connection, is_pooled=is_pooled)
+        server = _server(connection)
         yield from diagnosis.of_server(server)
         role = _role(connection, schema)
         if not role.lacking:
@@ -101,7 +100,7 @@ def _problem(conninfo: str, schema: str) -> str | None:
     return None
 
 
-def _server(connection: Connection, *, is_pooled: bool) -> Server:
+def _server(connection: Connection) -> Server:
     asked_at = datetime.now(UTC)
     (row,) = _rows(connection, "server")
     halfway = asked_at + (datetime.now(UTC) - asked_at) / 2
@@ -110,7 +109,6 @@ def _server(connection: Connection, *, is_pooled: bool) -> Server:
         version_number=number,
         version=version,
         encoding=encoding,
-        is_pooled=is_pooled,
         has_fsync=fsync,
         has_full_page_writes=full_pages,
         synchronous_commit=commit,

@@ -17,7 +17,7 @@ from stepwell.cli.exits import INTERRUPTED, OK, USAGE
 
 log = logging.getLogger("stepwell.dev")
 
-SOON = 1.0  # seconds: a worker that is killed so soon would be killed again
+SHORTEST_LIFE = 1.0  # seconds between two starts at least: what kills a worker may kill the next one as well
 
 
 class Next(Enum):
@@ -28,13 +28,11 @@ class Next(Enum):
     END = auto()
 
 
-def after_exit(code: int, *, lived_for: float) -> Next:
+def after_exit(code: int) -> Next:
     """Code that cannot be loaded waits to be mended; a worker that was killed is replaced; anything else ends `dev`."""
     if code == USAGE:
         return Next.WAIT_FOR_A_SAVE
-    if code < 0:
-        return Next.START if lived_for > SOON else Next.WAIT_FOR_A_SAVE
-    return Next.END
+    return Next.START if code < 0 else Next.END
 
 
 class Reloader:
@@ -79,17 +77,21 @@ class Reloader:
 
     async def _unasked(self, code: int, lived_for: float) -> int | None:
         """What becomes of a worker that ended by itself: an exit code for `dev`, or None to start the next."""
-        match after_exit(code, lived_for=lived_for):
+        match after_exit(code):
             case Next.END:
                 return code
             case Next.START:
                 log.warning("the worker was killed (%s); starting another", signal.Signals(-code).name)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._save_or_stop(), max(0.0, SHORTEST_LIFE - lived_for))
             case Next.WAIT_FOR_A_SAVE:
                 log.warning("no worker is running; the next save starts one")
-                while not (self._is_changed or self._is_stopping):
-                    await self._woken()
-                return OK if self._is_stopping else None
-        return None
+                await self._save_or_stop()
+        return OK if self._is_stopping else None
+
+    async def _save_or_stop(self) -> None:
+        while not (self._is_changed or self._is_stopping):
+            await self._woken()
 
     async def _woken(self) -> None:
         await self._wake.wait()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stepwell.cli import logs
-from stepwell.cli.exits import INTERRUPTED
+from stepwell.cli.exits import INTERRUPTED, OK
 from stepwell.cli.options import Target, database_options, output_options, to_duration
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from stepwell.runtime.worker import Worker
 
 log = logging.getLogger("stepwell.worker")
+
+IDLE_THREAD_SECONDS = 1.0  # within this, threads that have nothing to do have ended
 
 
 @click.command("worker")
@@ -60,6 +62,7 @@ def command(
     settings = _settings(concurrency, queues, grace)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_work(app, settings, until_stdin_closes=until_stdin_closes))
+    _leave_stuck_threads()
 
 
 def _settings(concurrency: int | None, queues: Sequence[str], grace: timedelta | None) -> WorkerSettings:
@@ -92,6 +95,22 @@ async def _work(app: App, settings: WorkerSettings, *, until_stdin_closes: bool)
         await worker.run()
         announcing.cancel()
     log.info("stopped")
+
+
+def _leave_stuck_threads() -> None:
+    """End the process although a step in a thread has not ended: the interpreter would wait for it, perhaps for hours.
+
+    It was handed back when its grace was over; what it does from now on counts for nothing.
+    """
+    ours = [
+        thread for thread in threading.enumerate() if thread.name.startswith(("stepwell-step", "stepwell-workflow"))
+    ]
+    for thread in ours:
+        thread.join(IDLE_THREAD_SECONDS / len(ours))
+    if stuck := sum(thread.is_alive() for thread in ours):
+        log.warning("%d threads do not end; left behind", stuck)
+        logging.shutdown()
+        os._exit(OK)
 
 
 async def _announce(worker: Worker, app: App, settings: WorkerSettings) -> None:

@@ -1,0 +1,165 @@
+"""`stepwell worker`: real processes that are stopped in every way there is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from stepwell import App, Execution
+from tests.cli.conftest import Cli
+from tests.cli.programs import Program
+
+FLOWS = """
+import logging, os
+from stepwell import App, Step
+
+app = App()
+
+@app.workflow
+async def gate(fifo: str, step: Step) -> str:
+    first = await step.run("first", lambda: "kept")
+    return first + await step.run("wait", wait, fifo)
+
+def wait(fifo: str) -> str:
+    logging.getLogger("flows").warning("waiting")
+    with open(fifo) as gate:
+        return gate.read()
+"""
+
+
+@pytest.fixture
+def place(folder: Path) -> Path:
+    (folder / "flows.py").write_text(FLOWS)
+    os.mkfifo(folder / "gate")
+    return folder
+
+
+def started(database_url: str, place: Path) -> str:
+    async def start() -> str:
+        async with App(database_url) as app:
+            return str((await app.start("gate", {"fifo": str(place / "gate")})).id)
+
+    return asyncio.run(start())
+
+
+def now(database_url: str, execution: str) -> Execution:
+    async def get() -> Execution:
+        async with App(database_url) as app:
+            return await app.get(execution)
+
+    return asyncio.run(get())
+
+
+def open_gate(place: Path, text: str) -> None:
+    (place / "gate").write_text(text)
+
+
+def test_sigterm_lets_running_steps_end_and_exits_with_0(place: Path, database_url: str) -> None:
+    """F100"""
+    execution = started(database_url, place)
+    with Program("worker", "flows.py", folder=place, database_url=database_url) as worker:
+        assert "ready: workflows gate; queues default; up to 500 executions at once" in worker.line("ready")
+        worker.line("waiting")
+
+        worker.signal(signal.SIGTERM)
+        assert "stopping: running steps have 30 s to end; Ctrl-C again stops at once" in worker.line("stopping")
+        open_gate(place, "!")
+
+        assert worker.ends() == 0
+        assert worker.rest()[-1].endswith("stepwell.worker: stopped")
+    ending = now(database_url, execution)
+    assert (ending.status, ending.result, ending.crashes) == ("completed", b'"kept!"', 0)
+
+
+def test_a_step_that_outlasts_its_grace_is_handed_back_and_does_not_keep_the_process(
+    place: Path, database_url: str
+) -> None:
+    execution = started(database_url, place)
+    arguments = ("worker", "flows.py", "--grace", "0s")
+    with Program(*arguments, folder=place, database_url=database_url) as worker:
+        worker.line("waiting")
+
+        worker.signal(signal.SIGTERM)
+
+        assert worker.ends() == 0
+        assert worker.rest()[-1].endswith("1 threads do not end; left behind")
+    assert now(database_url, execution).status == "pending"
+
+
+def test_the_second_ctrl_c_stops_on_the_spot_and_another_worker_carries_on(place: Path, database_url: str) -> None:
+    execution = started(database_url, place)
+    with Program("worker", "flows.py", folder=place, database_url=database_url) as worker:
+        worker.line("waiting")
+        worker.signal(signal.SIGINT)
+        worker.line("stopping")
+
+        worker.signal(signal.SIGINT)
+
+        assert worker.ends() == 130
+        assert "stopped on the spot" in worker.rest()[-1]
+    with Program("worker", "flows.py", folder=place, database_url=database_url) as other:
+        other.line("waiting")  # when the lease of the first has ended
+        open_gate(place, "!")
+        other.signal(signal.SIGINT)
+        assert other.ends() == 0
+    ending = now(database_url, execution)
+    assert (ending.status, ending.result, ending.passes) == ("completed", b'"kept!"', 2)
+
+
+def test_a_supervisor_that_goes_away_stops_it(place: Path, database_url: str) -> None:
+    arguments = ("worker", "flows.py", "--until-stdin-closes")
+    with Program(*arguments, folder=place, database_url=database_url) as worker:
+        worker.line("ready")
+        assert worker.process.stdin is not None
+
+        worker.process.stdin.close()
+
+        assert worker.ends() == 0
+        assert worker.rest()[-1].endswith("stepwell.worker: stopped")
+
+
+def test_json_logs_are_one_object_per_line_those_of_the_flows_included(place: Path, database_url: str) -> None:
+    started(database_url, place)
+    arguments = ("worker", "flows.py", "--json", "--concurrency", "3", "--queue", "default", "--queue", "crm")
+    with Program(*arguments, folder=place, database_url=database_url) as worker:
+        ready, waiting = json.loads(worker.line("ready")), json.loads(worker.line("waiting"))
+
+    assert set(ready) == {"time", "level", "logger", "message"}
+    assert ready["message"] == "ready: workflows gate; queues default, crm; up to 3 executions at once"
+    assert (waiting["level"], waiting["logger"], waiting["message"]) == ("warning", "flows", "waiting")
+
+
+def test_the_database_of_the_command_line_wins_over_the_code(place: Path, database_url: str) -> None:
+    (place / "flows.py").write_text(FLOWS.replace("App()", "App('postgresql://nobody@127.0.0.1:1/none')"))
+    arguments = ("worker", "flows.py", "--database", database_url)
+    with Program(*arguments, folder=place, database_url=None) as worker:
+        assert "ready" in worker.line("ready")
+
+
+def test_flows_without_workflows_are_refused(cli: Cli, folder: Path) -> None:
+    (folder / "nothing.py").write_text("from stepwell import App\napp = App()\n")
+
+    answer = cli("worker", "nothing.py")
+
+    assert answer.exit_code == 2
+    assert answer.stderr == ("Error: this worker has no workflows; import the module that defines them first\n")
+
+
+@pytest.mark.parametrize("arguments", [["--concurrency", "0"], ["--grace", "soon"], ["--log-level", "loud"], []])
+def test_wrong_usage_ends_with_2(cli_without_database: Cli, arguments: list[str]) -> None:
+    answer = cli_without_database("worker", *(["flows.py"] if arguments else []), *arguments)
+
+    assert answer.exit_code == 2
+    assert "Usage: " in answer.stderr
+
+
+def test_a_database_that_cannot_be_reached_ends_it_with_3(cli_without_database: Cli, place: Path) -> None:
+    answer = cli_without_database("worker", "flows.py")
+
+    assert answer.exit_code == 3
+    assert answer.stderr.startswith("Error: the database cannot be reached: ")

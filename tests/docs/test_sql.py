@@ -121,6 +121,7 @@ def as_role(admin: Connection, empty_database_url: str) -> Iterator[Callable[[st
     def url_of(role: str) -> str:
         return make_conninfo(empty_database_url, options=f"-c role={role}")
 
+    admin.execute("select pg_advisory_lock(hashtextextended('roles', 0))")  # they belong to the whole server
     try:
         to_begin, to_grant, to_read = blocks(OPERATIONS, "## Roles")
         run(empty_database_url, to_begin)
@@ -131,6 +132,7 @@ def as_role(admin: Connection, empty_database_url: str) -> Iterator[Callable[[st
     finally:
         for (role,) in admin.execute("select rolname from pg_roles where rolname = any(%s)", [list(ROLES)]).fetchall():
             run(empty_database_url, f"drop owned by {role}; drop role {role}")
+        admin.execute("select pg_advisory_unlock(hashtextextended('roles', 0))")
 
 
 def run(url: str, statements: str) -> None:

@@ -83,8 +83,7 @@ async def begun_by_children(step: Step, work: Work) -> list[Any]:
     return list(await asyncio.gather(branch("a"), branch("b")))
 
 
-LATE = pytest.mark.xfail(reason="a branch whose first call comes late is named by who is faster", strict=True)
-SHAPES = [flat, nested, grouped, throttled, pytest.param(begun_by_children, marks=LATE)]
+SHAPES = [flat, nested, grouped, throttled, begun_by_children]
 
 
 async def history(shape: Any, seed: int, cut: Cut | None = None) -> tuple[Any, dict[str, bytes]]:

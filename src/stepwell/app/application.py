@@ -36,7 +36,8 @@ from stepwell.store.identity import new_id
 P = ParamSpec("P")
 R = TypeVar("R")
 
-MAX_KEY_LENGTH = 500  # characters: the database's index holds 2,704 bytes per entry
+MAX_KEY_LENGTH = 500  # characters
+MAX_KEY_BYTES = 1_800  # an index entry holds 2,704, and a workflow's name takes up to 800 of them
 MAX_TAGS = 50
 MAX_PAGE = 10_000  # executions with their payloads, all in memory
 
@@ -437,12 +438,15 @@ def _id(value: UUID | str) -> ExecutionId:
 
 def _checked_text(option: str, value: str) -> str:
     """Text that the database can store and index. Raises InvalidOption."""
+    if not isinstance(value, str):
+        raise InvalidOption(f"{option} {value!r:.100} is no text")
     try:
-        value.encode()
+        size = len(value.encode())
     except UnicodeEncodeError:
         raise InvalidOption(f"{option} {value!r:.100} has a lone surrogate, which is no character") from None
-    if not value or len(value) > MAX_KEY_LENGTH or "\0" in value:
-        raise InvalidOption(f"{option} {value!r:.100}: use 1 to {MAX_KEY_LENGTH} characters, without NUL")
+    if not value or len(value) > MAX_KEY_LENGTH or size > MAX_KEY_BYTES or "\0" in value:
+        limits = f"1 to {MAX_KEY_LENGTH} characters in {MAX_KEY_BYTES:,} bytes"
+        raise InvalidOption(f"{option} {value!r:.100}: use {limits}, without NUL")
     return value
 
 

@@ -18,17 +18,12 @@ _UNUSABLE = re.compile(r"[#/\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Scope:
-    """Gives each durable call of one branch its key.
+    """Gives each durable call of one branch its key: a name used again gets an ordinal (fetch, fetch#2)."""
 
-    A name used again gets an ordinal: fetch, fetch#2. The first call of a new task counts in its parent's scope: tasks
-    begin in the order of their creation. What that task calls later goes under that key (fetch#2/store): parallel
-    branches go on in any order.
-    """
-
-    __slots__ = ("_counts", "_prefix")
+    __slots__ = ("_counts", "prefix")
 
     def __init__(self, prefix: str = "") -> None:
-        self._prefix = prefix
+        self.prefix = prefix
         self._counts: dict[str, int] = {}
 
     def key(self, name: str) -> str:
@@ -39,11 +34,11 @@ class Scope:
 
     def key_of(self, name: str, ordinal: int) -> str:
         """The key of the call with this ordinal."""
-        return f"{self._prefix}{name}" if ordinal == 1 else f"{self._prefix}{name}#{ordinal}"
+        return f"{self.prefix}{name}" if ordinal == 1 else f"{self.prefix}{name}#{ordinal}"
 
     def renamed(self, key: str, name: str, earlier: str) -> str:
         """The key that a call would have had under an earlier name."""
-        return self._prefix + earlier + key[len(self._prefix) + len(name) :]
+        return self.prefix + earlier + key[len(self.prefix) + len(name) :]
 
 
 def checked_name(name: object) -> str:

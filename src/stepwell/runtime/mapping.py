@@ -12,6 +12,7 @@ from stepwell.core.model import Kind, NewCheckpoint
 from stepwell.errors import Diverged, InvalidOption, StepFailed
 from stepwell.runtime import attempts
 from stepwell.runtime.attempts import Call, Deferred
+from stepwell.runtime.branches import outside_the_workflow
 from stepwell.runtime.passes import Pass, Suspend
 
 MAX_CONCURRENCY = 10_000  # items under way at once; each is a task
@@ -56,13 +57,14 @@ class _Map:
 
     async def load(self) -> None:
         """Take over the outcomes of earlier passes. They are decoded page by page; the stored form is not kept."""
-        async for index, stored in self._pass.around.store.items(self._pass.id, self._call.key):
-            self._digests[index] = stored.digest
-            item = self._item(index, stored.digest)
-            try:
-                self._results[index] = attempts.replayed(self._pass, item, stored)
-            except StepFailed as failed:
-                self._failures[index] = failed
+        with outside_the_workflow():
+            async for index, stored in self._pass.around.store.items(self._pass.id, self._call.key):
+                self._digests[index] = stored.digest
+                item = self._item(index, stored.digest)
+                try:
+                    self._results[index] = attempts.replayed(self._pass, item, stored)
+                except StepFailed as failed:
+                    self._failures[index] = failed
 
     async def finish(self, concurrency: int) -> None:
         """Run the items that have no outcome. Raises MapFailed; suspends the branch when items wait for a retry."""

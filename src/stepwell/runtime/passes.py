@@ -6,17 +6,17 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, NoReturn
 
 from stepwell.core.model import Checkpoint, Claimed, ExecutionId, FailedAttempt, Kind, NewCheckpoint, SessionId
-from stepwell.core.replay import Replay, Scope, checked_key, checked_name
+from stepwell.core.replay import Replay, checked_key, checked_name
 from stepwell.core.retry import Retry
 from stepwell.errors import Diverged, InvalidOption, LeaseLost
 from stepwell.failpoints import failpoint
+from stepwell.runtime.branches import begin_workflow, current_branch, outside_the_workflow
 from stepwell.runtime.context import running_step
 from stepwell.store.base import Backend
 from stepwell.store.flush import GroupCommit
@@ -57,18 +57,6 @@ class Surroundings:
     is_strict: bool  # changed arguments of a completed step park the execution, instead of a warning
 
 
-class Branch:
-    """One task of the workflow and the names it has used. `task` is None where a thread runs the workflow."""
-
-    __slots__ = ("scope", "task")
-
-    def __init__(self, scope: Scope, task: asyncio.Task[Any] | None) -> None:
-        self.scope, self.task = scope, task
-
-
-_branch: ContextVar[Branch] = ContextVar("stepwell_branch")
-
-
 class Pass:
     """The state of one replay, from claim to outcome. All of it lives on the event loop's thread."""
 
@@ -98,7 +86,7 @@ class Pass:
 
     def begin(self, *, in_thread: bool) -> None:
         """Make the current context the workflow's first branch."""
-        _branch.set(Branch(Scope(), None if in_thread else self._root))
+        begin_workflow(self._own, in_thread=in_thread)
 
     # --- names ----------------------------------------------------------------------------------------------------
 
@@ -106,20 +94,12 @@ class Pass:
         """The key of the durable call being made; under its earlier name if that is what is stored."""
         if running_step.get() is not None:
             raise InvalidOption(f"'{name}' is called inside a step; steps do not nest, call it from the workflow")
-        branch = _branch.get(None)
+        branch = current_branch()
         if branch is None or threading.get_ident() != self._thread:
             raise InvalidOption(f"'{name}' is called outside its workflow; use step.map for parallel work in threads")
         self._activity += 1
-        checked_name(name)
-        scope = branch.scope
-        key = checked_key(scope.key(name))
-        task = asyncio.current_task()
-        assert task is not None
-        if branch.task is None:
-            self._own(task)
-        elif branch.task is not task:
-            _branch.set(Branch(Scope(f"{key}/"), task))
-            self._own(task)
+        key, scope = branch.key(checked_name(name))
+        checked_key(key)
         if earlier is not None and not self.replay.knows(key):
             old = scope.renamed(key, name, checked_name(earlier))
             return old if self.replay.knows(old) else key
@@ -233,8 +213,9 @@ class Pass:
             self.close(Closing.SUSPENDED, at_once=True)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """A task that ends with the pass."""
-        task = self._loop.create_task(work)
+        """A task of the engine's that ends with the pass."""
+        with outside_the_workflow():
+            task = self._loop.create_task(work)
         self._own(task)
         return task
 

@@ -96,19 +96,18 @@ class Shift:
 
     def start(self, claimed: Claimed) -> None:
         """Run a pass of the execution."""
+        self._suspects += _is_suspect(claimed)
         task = asyncio.get_running_loop().create_task(self._run(claimed))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
     async def _run(self, claimed: Claimed) -> None:
-        is_suspect = claimed.crashes >= SUSPECT_CRASHES
-        self._suspects += is_suspect
         try:
             workflow = self._registry[claimed.workflow]
             pass_ = self._passes[claimed.id] = Pass(claimed, self._around, retry=workflow.retry)
             await execute(pass_, workflow)
         finally:
-            self._suspects -= is_suspect
+            self._suspects -= _is_suspect(claimed)
             self._passes.pop(claimed.id, None)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -155,6 +154,10 @@ class Shift:
     async def _wait(self, seconds: float) -> None:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
+
+
+def _is_suspect(claimed: Claimed) -> bool:
+    return claimed.crashes >= SUSPECT_CRASHES
 
 
 async def open_shift(

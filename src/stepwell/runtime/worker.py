@@ -16,6 +16,7 @@ from stepwell.core.polling import CLAIM_SIZE, Head, next_poll
 from stepwell.core.retry import Retry
 from stepwell.errors import DatabaseUnavailable, InvalidOption, LeaseLost
 from stepwell.failpoints import failpoint
+from stepwell.runtime.branches import counted_tasks
 from stepwell.runtime.registry import Registry
 from stepwell.runtime.shift import Shift, WorkerSettings, open_shift
 from stepwell.store.base import Backend
@@ -61,6 +62,7 @@ class Worker:
         """Work until stopped. Goes on after losing the database or its session, with growing, random pauses."""
         failures = 0
         async with AsyncExitStack() as stack:
+            stack.enter_context(counted_tasks())
             stack.callback(self._store.subscribe(self._hear))
             stack.callback(self._threads.shutdown, wait=False, cancel_futures=True)
             stack.callback(self._workflow_threads.shutdown, wait=False, cancel_futures=True)
@@ -110,7 +112,7 @@ class Worker:
         for claimed in claim.executions:
             shift.start(claimed)
         wait = next_poll(claim, asked_for=limit, idle_for=None if self._store.is_prompt else self._idle_for)
-        self._is_hungry = not wait
+        self._is_hungry = not wait or shift.has_suspect  # when it has ended, the next one may be claimed
         self._idle_for = timedelta(0) if claim.executions else wait
         if not await self._is_known_idle(shift, is_idle=bool(wait)):
             return timedelta(0)

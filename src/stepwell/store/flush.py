@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from contextvars import Context
 from typing import Any
 
 import psycopg
@@ -54,7 +55,7 @@ class GroupCommit:
             return done
         self._rows.append((row, done))
         if self._flushing is None:
-            self._flushing = self._loop.create_task(self._flush_all(), name="stepwell-flush")
+            self._flushing = self._loop.create_task(self._flush_all(), name="stepwell-flush", context=Context())
         return done
 
     async def drain(self) -> None:

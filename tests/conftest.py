@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -14,8 +12,7 @@ from psycopg.conninfo import make_conninfo
 
 from stepwell.store.embedded import start_embedded
 from stepwell.store.migrate import migrate, migrations
-
-Admin = psycopg.Connection[Any]
+from tests.databases import Admin, drop_database, fresh_database
 
 TEMPLATE = f"stepwell_test_{migrations()[-1].number}_{migrations()[-1].checksum[:12]}"
 
@@ -55,7 +52,7 @@ def template(admin: Admin, server_url: str) -> str:
     try:
         if not admin.execute("select 1 from pg_database where datname = %s", [TEMPLATE]).fetchone():
             draft = f"{TEMPLATE}_draft"
-            _drop(admin, draft)
+            drop_database(admin, draft)
             admin.execute(sql.SQL("create database {}").format(sql.Identifier(draft)))
             migrate(make_conninfo(server_url, dbname=draft))
             admin.execute(
@@ -69,25 +66,12 @@ def template(admin: Admin, server_url: str) -> str:
 @pytest.fixture
 def empty_database_url(admin: Admin, server_url: str) -> Iterator[str]:
     """A fresh database without our schema."""
-    yield from _database(admin, server_url, "template1")
+    with fresh_database(admin, server_url, "template1") as url:
+        yield url
 
 
 @pytest.fixture
 def database_url(admin: Admin, server_url: str, template: str) -> Iterator[str]:
     """A fresh, migrated, empty database."""
-    yield from _database(admin, server_url, template)
-
-
-def _database(admin: Admin, server_url: str, template: str) -> Iterator[str]:
-    name = f"test_{uuid4().hex}"
-    admin.execute(
-        sql.SQL("create database {} template {} strategy file_copy").format(
-            sql.Identifier(name), sql.Identifier(template)
-        )
-    )
-    yield make_conninfo(server_url, dbname=name)
-    _drop(admin, name)
-
-
-def _drop(admin: Admin, name: str) -> None:
-    admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+    with fresh_database(admin, server_url, template) as url:
+        yield url

@@ -12,6 +12,7 @@ import uvloop
 
 from bench.adapters.base import Engine, Order, Settings, main
 from stepwell import App, Step
+from stepwell.cli.worker import collect_seldom
 
 CONCURRENCY = 1_000
 
@@ -33,6 +34,7 @@ class Stepwell(Engine):
         await self.app.open()  # brings the database to its version
 
     async def work(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
+        collect_seldom()  # as `stepwell worker` does
         async with self.app.worker(concurrency=CONCURRENCY):
             ready()
             await stop.wait()

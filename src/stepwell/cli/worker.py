@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -60,9 +61,20 @@ def command(
     logs.configure(log_level, as_json=as_json)
     app = target.open_flows(flows)
     settings = _settings(concurrency, queues, grace)
+    collect_seldom()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_work(app, settings, until_stdin_closes=until_stdin_closes))
     _leave_stuck_threads()
+
+
+def collect_seldom() -> None:
+    """Look for cyclic garbage seldom, and never among what was imported: it took a sixth of a step's time.
+
+    The engine makes none per step; what user code makes is found after 20,000 objects instead of 700.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _settings(concurrency: int | None, queues: Sequence[str], grace: timedelta | None) -> WorkerSettings:

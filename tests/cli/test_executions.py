@@ -10,7 +10,9 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from stepwell import App, Step
+from stepwell import App, Handle, Step
+from stepwell.cli.follow import Waits, follow
+from stepwell.core.model import ExecutionId
 from tests.cli.conftest import Cli
 from tests.cli.sample import ended, with_worker
 
@@ -160,10 +162,9 @@ def test_an_execution_as_json_is_whole(cli: Cli, database_url: str) -> None:
 
 def test_a_sleeper_is_shown_with_the_end_of_its_sleep(cli: Cli, database_url: str) -> None:
     async def work(app: App) -> UUID:
-        handle = await app.start("sleeper")
-        while (await app.get(handle.id)).why != "timer":  # parked once its reason is the timer
-            execution = await app.get(handle.id)
-            if (execution.why or "").startswith("timer"):
+        handle: Handle[None] = await app.start("sleeper")
+        async for news in follow(await app.open(), ExecutionId(handle.id)):
+            if isinstance(news, Waits) and news.why.startswith("timer"):
                 break
         return handle.id
 

@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from importlib.resources import files
@@ -81,14 +80,12 @@ def _of_running(url: str, schema: str) -> Iterator[Finding]:
         server = _server(connection)
         yield from diagnosis.of_server(server)
         role = _role(connection, schema)
-        if not role.lacking:
-            problem = _problem(plain, schema)
-            yield diagnosis.of_schema(schema, problem)
-            if problem is not None:
-                return
-            role = replace(role, lacking=tuple(right for (right,) in _rows(connection, "lacking", schema)))
         yield diagnosis.of_role(role)
-        if not role.lacking:
+        if role.lacking:
+            return
+        problem = _problem(plain, schema)
+        yield diagnosis.of_schema(schema, problem)
+        if problem is None:
             yield from diagnosis.of_work(_work(connection, schema), has_autovacuum=server.has_autovacuum)
 
 
@@ -118,9 +115,11 @@ def _server(connection: Connection) -> Server:
 
 
 def _role(connection: Connection, schema: str) -> Role:
-    """Who we are; of what is lacking only the right to look into the schema."""
     ((name, may_look, may_change),) = _rows(connection, "role", schema)
-    return Role(name, may_change_schema=may_change, lacking=() if may_look else (f"usage on schema {schema}",))
+    if not may_look:
+        return Role(name, may_change_schema=may_change, lacking=(f"usage on schema {schema}",))
+    lacking = tuple(right for (right,) in _rows(connection, "lacking", schema))
+    return Role(name, may_change_schema=may_change, lacking=lacking)
 
 
 def _work(connection: Connection, schema: str) -> Work:

@@ -1,4 +1,4 @@
--- The rights of a worker that this role lacks. Locks: none.
+-- The rights of a worker that this role lacks on what is there of the schema. Locks: none.
 select privilege || ' on ' || name
 from (values
     ('stepwell.worker', '{select,insert,update,delete}'::text[]),
@@ -8,4 +8,4 @@ from (values
     ('stepwell.migration', '{select}'),
     ('stepwell.executions', '{select}')
 ) needed (name, privileges), unnest(privileges) privilege
-where not has_table_privilege(name, privilege)
+where to_regclass(name) is not null and not has_table_privilege(to_regclass(name), privilege)

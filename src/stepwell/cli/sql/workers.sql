@@ -1,2 +1,2 @@
 -- How many worker sessions are alive, and how many have expired and were not ended yet. Locks: none.
-select count(*) filter (where is_alive), count(*) filter (where not is_alive) from stepwell.workers
+select count(*) filter (where expires_at > now()), count(*) filter (where expires_at <= now()) from stepwell.worker

@@ -124,7 +124,7 @@ def _calls(running: list[UUID], finished: list[UUID]) -> dict[str, tuple[str, li
 
 @pytest.fixture(scope="module")
 def plans(admin: Admin, server_url: str, template: str) -> Iterator[dict[tuple[str, str], Plan]]:
-    """What each statement did: by the plan it had when all was empty, and by one made after the tables were analysed."""
+    """What each statement did: by the plan made when all was empty, and by one made after the tables were analysed."""
     found: dict[tuple[str, str], Plan] = {}
     with fresh_database(admin, server_url, template) as url, psycopg.connect(url, autocommit=True) as raw:
         engine = Engine(url)

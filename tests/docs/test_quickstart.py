@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -86,18 +87,39 @@ def test_readme_begins_as_the_quickstart_does() -> None:
     assert typed == [line for block in QUICKSTART.blocks_of("sh") for line in block.commands][: len(typed)]
 
 
-def test_program_of_the_readme_runs(database_url: str, tmp_path: Path) -> None:
-    program = README.files["fulfil.py"].text.replace('"24h"', '"20ms"')
-    (tmp_path / "fulfil.py").write_text(program)
+@pytest.fixture
+def program(database_url: str, tmp_path: Path) -> Callable[[str], subprocess.Popen[str]]:
+    """Runs the README's program with another time in place of 24 hours."""
 
-    done = subprocess.run(
-        [sys.executable, "fulfil.py"], cwd=tmp_path, env=os.environ | {"STEPWELL_DATABASE_URL": database_url},
-        capture_output=True, text=True, timeout=SECONDS, check=False,
-    )  # fmt: skip
+    def run(pause: str) -> subprocess.Popen[str]:
+        text = README.files["fulfil.py"].text
+        assert '"24h"' in text
+        (tmp_path / "fulfil.py").write_text(text.replace('"24h"', f'"{pause}"'))
+        environment = os.environ | {"STEPWELL_DATABASE_URL": database_url}
+        command = [sys.executable, "fulfil.py"]
+        return subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
 
-    assert '"20ms"' in program
-    assert done.stderr == ""
-    assert re.fullmatch(r"A-7: paid 49\.90 with key [0-9a-f]{32}\n", done.stdout)
+    return run
+
+
+def test_program_of_the_readme_can_be_killed_and_run_again(
+    program: Callable[[str], subprocess.Popen[str]], database_url: str
+) -> None:
+    with program("3s") as killed, psycopg.connect(database_url, autocommit=True) as connection:
+        while connection.execute("select from stepwell.executions where why like 'timer%'").fetchone() is None:
+            assert killed.poll() is None
+        killed.kill()
+        before = connection.execute("select step, recorded_at from stepwell.steps order by step").fetchall()
+
+        said, errors = program("3s").communicate(timeout=SECONDS)
+        after = connection.execute("select step, recorded_at from stepwell.steps order by step").fetchall()
+
+    assert errors == ""
+    assert re.fullmatch(r"A-7: paid 49\.90 with key [0-9a-f]{32}\n", said)
+    assert [step for step, _ in before] == ["charge", "cooling-off", "fetch"]
+    assert set(before) <= set(after)
 
 
 def test_embedded_database_can_be_looked_into_where_the_operations_page_says(

@@ -31,10 +31,11 @@ class JsonNews:
         show_json_line({"event": "started", "id": execution_id, "is_new": is_new})
 
     def __call__(self, news: News) -> None:
-        show_json_line(_document(news))
+        show_json_line(event_of(news))
 
 
-def _document(news: News) -> dict[str, Any]:
+def event_of(news: News) -> dict[str, Any]:
+    """A piece of news for programs."""
     match news:
         case Stepped(record):
             return {"event": "step", **step_document(record)}

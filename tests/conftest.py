@@ -1,9 +1,11 @@
-"""One real PostgreSQL for the whole test run, and a fresh database for every test that asks."""
+"""One real PostgreSQL for each test process, and a fresh database for every test that asks."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -18,16 +20,17 @@ TEMPLATE = f"stepwell_test_{migrations()[-1].number}_{migrations()[-1].checksum[
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of our own, shared by the test processes, or that of STEPWELL_TEST_DATABASE_URL (15 or later)."""
+def server_url() -> Iterator[str]:
+    """A server of this test process's own, or that of STEPWELL_TEST_DATABASE_URL (15 or later)."""
     if given := os.environ.get("STEPWELL_TEST_DATABASE_URL"):
         yield given
         return
-    folder = tmp_path_factory.getbasetemp()
-    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    with start_embedded(shared / "postgresql") as server:
-        _forget_durability(server.url)
-        yield server.url
+    with TemporaryDirectory(prefix="stepwell-tests-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # root's server runs as another user, who has to get in
+        with start_embedded(folder / "postgresql") as server:
+            _forget_durability(server.url)
+            yield server.url
 
 
 def _forget_durability(url: str) -> None:

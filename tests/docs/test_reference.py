@@ -1,28 +1,25 @@
-"""The reference knows every call, parameter, setting and error, and no others."""
+"""The reference knows every call, parameter, setting and error, and no others. (Commands: tests/cli.)"""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, get_overloads
 
-import click
 import pytest
 
 import stepwell
 from stepwell import errors
 from stepwell.app.sync import SyncApp
-from stepwell.cli.main import commands as stepwell_commands
 from stepwell.core import payload
 from stepwell.runtime.shift import DEFAULTS
 from tests.docs.pages import ROOT, page
 
 API = page("docs/reference/api.md")
 ERRORS = page("docs/reference/errors.md")
-COMMANDS = page("docs/reference/cli.md")
 SETTINGS = page("docs/reference/settings.md")
 
 ERROR_CLASSES = {
@@ -136,37 +133,6 @@ def test_every_option_is_documented_and_no_other(section: str, function: Callabl
     written = re.findall(r"^\| `(\w+)` \|", SETTINGS.section(section), re.MULTILINE)
 
     assert set(written) == {name for name, _, has_default in shape(function) if has_default} - {"function"}
-
-
-def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
-    """Every command under its full name: `stepwell executions list`."""
-    context = click.Context(group)
-    for part in group.list_commands(context):
-        command = group.get_command(context, part)
-        assert command is not None
-        if isinstance(command, click.Group):
-            yield from commands(command, f"{name} {part}")
-        else:
-            yield f"{name} {part}", command
-
-
-ALL_COMMANDS = dict(commands(stepwell_commands, "stepwell"))
-
-
-def test_every_command_is_documented_and_no_other() -> None:
-    assert sorted(re.findall(r"^## (stepwell[a-z ]*[a-z])", COMMANDS.text, re.MULTILINE)) == sorted(ALL_COMMANDS)
-
-
-@pytest.mark.parametrize("name", ALL_COMMANDS)
-def test_every_option_of_a_command_is_documented_and_no_other(name: str) -> None:
-    (heading,) = re.findall(rf"^## {name}(?: [A-Z]+)?$", COMMANDS.text, re.MULTILINE)
-    taken = {option for parameter in ALL_COMMANDS[name].params for option in parameter.opts if option[:2] == "--"}
-
-    assert options_in(heading) == taken - options_in("## For all commands")
-
-
-def options_in(heading: str) -> set[str]:
-    return set(re.findall(r"^\| `(--[a-z-]+)", COMMANDS.section(heading), re.MULTILINE))
 
 
 def test_defaults_of_a_worker_are_those_of_the_code() -> None:

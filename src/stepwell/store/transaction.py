@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
 from typing import Any
 
 import psycopg
@@ -23,7 +23,11 @@ WAIT_SECONDS = 60.0  # for a free connection; after that the step's attempt fail
 
 
 class Transactions:
-    """The connections for `step.transaction`, opened when first needed, without the engine's planner settings."""
+    """The connections for `step.transaction`, opened when first needed, without the engine's planner settings.
+
+    The function runs inside a transaction block of psycopg's: its own blocks are savepoints in it, and a `commit()` of
+    its own, which would part its writes from the checkpoint, is refused.
+    """
 
     def __init__(self, schema: str, url: str) -> None:
         self._schema, self._url = schema, url
@@ -49,23 +53,27 @@ class Transactions:
             connection = await pool.getconn(WAIT_SECONDS)
         except PoolTimeout as error:
             raise DatabaseUnavailable(f"no connection for a transaction: {error}") from error
+        block = AsyncExitStack()
         try:
-            yield _AsyncTransaction(connection, session, self._schema)
+            await block.enter_async_context(connection.transaction())
+            yield _AsyncTransaction(connection, block, session, self._schema)
         finally:
-            await _shielded(_put_back(pool, connection))
+            await _shielded(_put_back(pool, connection, block))
 
     @asynccontextmanager
     async def _open_sync(self, session: SessionId) -> AsyncIterator[Transaction]:
         pool = await self._synchronous()
         async with self._slot():
             connection = await _taken(pool)
+            block = ExitStack()
             try:
-                yield _SyncTransaction(connection, session, self._schema)
+                await asyncio.to_thread(block.enter_context, connection.transaction())
+                yield _SyncTransaction(connection, block, session, self._schema)
             except BaseException:
                 connection.close()  # a function that was cut goes on in its thread: nobody else may get its connection
                 raise
             finally:
-                await _shielded(asyncio.to_thread(_put_back_sync, pool, connection))
+                await _shielded(asyncio.to_thread(_put_back_sync, pool, connection, block))
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
@@ -120,11 +128,16 @@ async def _shielded(work: Awaitable[None]) -> None:
     await asyncio.shield(asyncio.ensure_future(work))
 
 
-async def _put_back(pool: AsyncConnectionPool[Any], connection: psycopg.AsyncConnection[Any]) -> None:
-    await pool.putconn(connection)  # rolls back what is still open
+async def _put_back(
+    pool: AsyncConnectionPool[Any], connection: psycopg.AsyncConnection[Any], block: AsyncExitStack
+) -> None:
+    """Roll back what was not committed. A block that was left has nothing to be rolled back."""
+    await block.__aexit__(psycopg.Rollback, psycopg.Rollback(), None)
+    await pool.putconn(connection)
 
 
-def _put_back_sync(pool: ConnectionPool[Any], connection: psycopg.Connection[Any]) -> None:
+def _put_back_sync(pool: ConnectionPool[Any], connection: psycopg.Connection[Any], block: ExitStack) -> None:
+    block.__exit__(psycopg.Rollback, psycopg.Rollback(), None)
     pool.putconn(connection)
 
 
@@ -140,8 +153,10 @@ def _parameters(session: SessionId, checkpoint: NewCheckpoint) -> list[Binary]:
 
 
 class _AsyncTransaction:
-    def __init__(self, connection: psycopg.AsyncConnection[Any], session: SessionId, schema: str) -> None:
-        self.connection, self._session, self._schema = connection, session, schema
+    def __init__(
+        self, connection: psycopg.AsyncConnection[Any], block: AsyncExitStack, session: SessionId, schema: str
+    ) -> None:
+        self.connection, self._block, self._session, self._schema = connection, block, session, schema
 
     async def commit(self, checkpoint: NewCheckpoint) -> None:
         try:
@@ -150,14 +165,14 @@ class _AsyncTransaction:
             await cursor.execute(text, _parameters(self._session, checkpoint))
             if not cursor.rowcount:
                 raise LeaseLost("this worker's session has ended")
-            await self.connection.commit()
+            await self._block.aclose()
         except psycopg.OperationalError as error:
-            raise unavailable(error) from error
+            raise _lost_or_refused(self.connection, error) from error
 
 
 class _SyncTransaction:
-    def __init__(self, connection: psycopg.Connection[Any], session: SessionId, schema: str) -> None:
-        self.connection, self._session, self._schema = connection, session, schema
+    def __init__(self, connection: psycopg.Connection[Any], block: ExitStack, session: SessionId, schema: str) -> None:
+        self.connection, self._block, self._session, self._schema = connection, block, session, schema
 
     async def commit(self, checkpoint: NewCheckpoint) -> None:
         await asyncio.to_thread(self._commit, checkpoint)
@@ -168,6 +183,13 @@ class _SyncTransaction:
             cursor.execute(statement("record", self._schema).text, _parameters(self._session, checkpoint))
             if not cursor.rowcount:
                 raise LeaseLost("this worker's session has ended")
-            self.connection.commit()
+            self._block.close()
         except psycopg.OperationalError as error:
-            raise unavailable(error) from error
+            raise _lost_or_refused(self.connection, error) from error
+
+
+def _lost_or_refused(
+    connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], error: psycopg.OperationalError
+) -> Exception:
+    """Only a lost connection leaves open what has become of a commit; a serialization failure is the step's own."""
+    return unavailable(error) if connection.closed else error

@@ -65,6 +65,30 @@ async def test_function_that_was_cut_writes_into_no_other_transaction(database_u
     assert rows(written) == ["the next one"]
 
 
+async def test_function_that_is_cut_in_a_statement_ends(database_url: str, written: Connection) -> None:
+    """F34: neither its thread nor its connection is lost."""
+    app = App(database_url)
+    has_ended = Event()
+
+    def slow(connection: Connection) -> None:
+        write(connection, "before the timeout")
+        try:
+            connection.execute("select pg_sleep(60)")
+        finally:
+            has_ended.set()
+
+    @app.workflow
+    async def long_statement(step: Step) -> None:
+        await step(retry=ONCE, timeout="50ms").transaction("slow", slow)
+
+    async with app, app.worker():
+        with pytest.raises(ExecutionFailed, match="StepTimeout"):
+            await (await app.start(long_statement)).result(timeout="30s")
+
+        assert await asyncio.to_thread(has_ended.wait, SECONDS)
+    assert rows(written) == []
+
+
 async def test_more_transactions_than_connections_and_threads_take_turns(
     database_url: str, written: Connection
 ) -> None:

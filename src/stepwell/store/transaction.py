@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from stepwell.core.model import NewCheckpoint, SessionId
@@ -19,6 +20,7 @@ from stepwell.store.pulse import Binary
 from stepwell.store.statements import statement
 
 MAX_CONNECTIONS = 8  # each kind: a transaction holds one only while its function runs
+CANCEL_SECONDS = 5.0  # for the server to be told that a statement is no longer wanted
 WAIT_SECONDS = 60.0  # for a free connection; after that the step's attempt fails and is retried
 
 
@@ -65,15 +67,13 @@ class Transactions:
         pool = await self._synchronous()
         async with self._slot():
             connection = await _taken(pool)
-            block = ExitStack()
+            block, put_back = ExitStack(), _give_up
             try:
                 await asyncio.to_thread(block.enter_context, connection.transaction())
                 yield _SyncTransaction(connection, block, session, self._schema)
-            except BaseException:
-                connection.close()  # a function that was cut goes on in its thread: nobody else may get its connection
-                raise
+                put_back = _put_back_sync
             finally:
-                await _shielded(asyncio.to_thread(_put_back_sync, pool, connection, block))
+                await _shielded(asyncio.to_thread(put_back, pool, connection, block))
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
@@ -139,6 +139,16 @@ async def _put_back(
 def _put_back_sync(pool: ConnectionPool[Any], connection: psycopg.Connection[Any], block: ExitStack) -> None:
     block.__exit__(psycopg.Rollback, psycopg.Rollback(), None)
     pool.putconn(connection)
+
+
+def _give_up(pool: ConnectionPool[Any], connection: psycopg.Connection[Any], block: ExitStack) -> None:
+    """Close it: a function that was cut goes on in its thread, and nobody else may be given what it writes to."""
+    if connection.info.transaction_status is TransactionStatus.ACTIVE:
+        with suppress(psycopg.Error):
+            connection.cancel_safe(timeout=CANCEL_SECONDS)
+    with connection.lock:  # closed in the middle of a statement, its thread would wait for ever
+        connection.close()
+    _put_back_sync(pool, connection, block)
 
 
 def _parameters(session: SessionId, checkpoint: NewCheckpoint) -> list[Binary]:

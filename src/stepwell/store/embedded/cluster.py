@@ -22,7 +22,7 @@ from stepwell.store.embedded.account import HERE, Account
 from stepwell.store.embedded.binaries import Binaries, find_binaries
 from stepwell.store.embedded.data_folder import DATABASE, USER, create_data_folder, last_line, password_file
 from stepwell.store.embedded.postmaster import Changing, Ready, Stale, Stopped, is_server_of, look, mark, pid_file
-from stepwell.store.embedded.socket_folder import PORT, make_socket_folder, remove_socket_folder
+from stepwell.store.embedded.socket_folder import PORT, forget_socket, make_socket_folder, remove_socket_folder
 from stepwell.store.embedded.wheel_copy import executable_by
 
 START_SECONDS = 60  # 0.1 s; crash recovery replays up to 1 GB of WAL
@@ -56,6 +56,7 @@ class Cluster:
                     return self._url(server)
                 case Stale():
                     # The dead server's children are still seen: PostgreSQL finds their shared memory by the folder.
+                    forget_socket(self.folder)
                     pid_file(self.folder).unlink(missing_ok=True)
                 case Stopped():
                     self._start(deadline)

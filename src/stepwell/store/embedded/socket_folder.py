@@ -14,6 +14,7 @@ from stepwell.store.embedded.account import HERE, Account
 
 PORT = 5432  # here only a part of the socket's name
 SOCKET = f".s.PGSQL.{PORT}"
+PROBE = ".s.PGSQL.test"  # as long
 UNFIT = ",\n"  # libpq would read the path as several
 
 
@@ -21,12 +22,9 @@ def make_socket_folder(folder: Path, account: Account) -> str:
     """The server's setting for its socket: in its data folder, or in a temporary folder where no socket fits there.
 
     None fits a path over ~100 bytes, nor some mounted file systems. The link `folder`/socket remembers the temporary
-    folder, so that a server started again keeps its URL. No server may be running.
+    folder, so that a server started again keeps its URL.
     """
     link = folder / "socket"
-    for place in (folder / "data", link):
-        (place / SOCKET).unlink(missing_ok=True)
-        (place / f"{SOCKET}.lock").unlink(missing_ok=True)  # names a dead server, whose id may be a stranger's by now
     if _fits(folder / "data"):
         link.unlink(missing_ok=True)
         return HERE
@@ -36,6 +34,13 @@ def make_socket_folder(folder: Path, account: Account) -> str:
         account.give(temporary)
         link.symlink_to(temporary)
     return str(link.readlink())
+
+
+def forget_socket(folder: Path) -> None:
+    """Remove what a dead server left of its socket: it names a process id that may be a stranger's by now."""
+    for place in (folder / "data", folder / "socket"):
+        (place / f"{SOCKET}.lock").unlink(missing_ok=True)
+        (place / SOCKET).unlink(missing_ok=True)
 
 
 def remove_socket_folder(folder: Path, account: Account) -> None:
@@ -61,8 +66,8 @@ def _fits(folder: Path) -> bool:
         return False
     with socket.socket(socket.AF_UNIX) as probe:
         try:
-            probe.bind(str(folder / SOCKET))
+            probe.bind(str(folder / PROBE))
         except OSError:
             return False
-    (folder / SOCKET).unlink()
+    (folder / PROBE).unlink()
     return True

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import psycopg
 import pytest
@@ -22,15 +26,26 @@ def rows(url: str, statement: str) -> list[tuple[Any, ...]]:
 # --- web applications and scripts ---------------------------------------------------------------------------------
 
 
-def test_worker_in_a_fastapi_lifespan_runs_what_the_handlers_start(shown: Shown) -> None:
-    testclient = pytest.importorskip("fastapi.testclient")
+async def test_worker_in_a_fastapi_lifespan_runs_what_the_handlers_start(shown: Shown) -> None:
+    uvicorn = pytest.importorskip("uvicorn")
+    server = uvicorn.Server(uvicorn.Config(shown("web").api, log_level="warning"))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/greetings"
 
-    with testclient.TestClient(shown("web").api) as http:
-        accepted = http.post("/greetings", params={"name": "Ada"})
-        answer = http.get(f"/greetings/{accepted.json()['id']}")
+        accepted = await asyncio.to_thread(asked, f"{url}?name=Ada", "POST")
+        answer = await asyncio.to_thread(asked, f"{url}/{accepted['id']}", "GET")
+        server.should_exit = True
+        await serving
 
-    assert accepted.status_code == 202
-    assert answer.json() == {"greeting": "Hello Ada"}
+    assert answer == {"greeting": "Hello Ada"}
+
+
+def asked(url: str, method: str) -> dict[str, str]:
+    """What the server answers."""
+    with urlopen(Request(url, method=method), timeout=30) as response:
+        answer: dict[str, str] = json.load(response)
+        return answer
 
 
 def test_script_starts_what_a_worker_runs(shown: Shown, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from stepwell import App
 from tests.docs.pages import ROOT, USER_PAGES, Page
 
 PROGRAMS = [page for page in USER_PAGES if page.program]
-WITH_OTHERS = '# mypy: disable-error-code="import-untyped, import-not-found"\n'  # not all are installed, or typed
+# Not every package is installed, or has types.
+WITH_OTHERS = '# mypy: disable-error-code="import-untyped, import-not-found, untyped-decorator"\n'
 SECONDS = 20
 
 

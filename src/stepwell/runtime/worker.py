@@ -37,6 +37,7 @@ class Worker:
         if settings.concurrency < 1:
             raise InvalidOption(f"concurrency is {settings.concurrency}, use at least 1")
         self._store, self._registry, self._settings = store, registry, settings
+        self._queues = settings.queues or registry.queues
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._threads = ThreadPoolExecutor(settings.step_threads, thread_name_prefix="stepwell-step")
         self._workflow_threads = ThreadPoolExecutor(settings.workflow_threads, thread_name_prefix="stepwell-workflow")
@@ -119,9 +120,11 @@ class Worker:
         return None if not wait and shift.free <= 0 else wait
 
     async def _claim(self, shift: Shift, limit: int) -> Claim:
-        not_before = self._head.not_before(self._store.now())
+        queues = self._queues = (*self._queues[1:], self._queues[0])  # each is the first one in turn
+        # one queue may have been read far beyond what waits in another
+        not_before = self._head.not_before(self._store.now()) if len(queues) == 1 else None
         request = ClaimRequest(
-            queues=self._settings.queues or self._registry.queues,
+            queues=queues,
             workflows=self._registry.names,
             limit=limit,
             not_before=not_before,

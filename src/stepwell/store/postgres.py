@@ -134,18 +134,13 @@ class PostgresStore:
     # --- the operations -------------------------------------------------------------------------------------------
 
     async def create(self, new: Sequence[NewExecution]) -> Sequence[Created]:
-        """As Store.create. A lost connection is tried once more: the ids, made by us, tell what was committed."""
-        ordered = rows.first_of_each_key(new)
+        """As Store.create. After a lost connection it is asked once more: ids that are there already are left alone."""
+        parameters = rows.create_parameters(rows.first_of_each_key(new))
         try:
-            found = await self._run("create", *rows.create_parameters(ordered))
+            found = await self._run("create", *parameters)
         except DatabaseUnavailable:
-            found = await self._create_again(ordered)
+            found = await self._run("create", *parameters)
         return rows.created_of(new, found)
-
-    async def _create_again(self, new: Sequence[NewExecution]) -> Rows:
-        stored = {row[0] for row in await self._run("existing", binary.uuids([row.id for row in new]))}
-        left = [row for row in new if row.id not in stored]
-        return await self._run("create", *rows.create_parameters(left)) if left else []
 
     async def claim(self, session: SessionId, request: ClaimRequest) -> Claim:
         found = await self._run(

@@ -1,7 +1,7 @@
 """The state diagram of an execution, drawn from the table of legal moves in `stepwell.core.status`.
 
-    python tools/state_diagram.py            print it
-    python tools/state_diagram.py --write    put it between the markers in ARCHITECTURE.md
+python tools/state_diagram.py            print it
+python tools/state_diagram.py --write    put it between the markers in ARCHITECTURE.md
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
@@ -60,6 +61,7 @@ class App:
         self._client: Client | None = None
         self._opening = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = os.getpid()
 
     @cached_property
     def sync(self) -> SyncApp:
@@ -336,7 +338,7 @@ class App:
 
     async def _open(self) -> Client:
         loop = asyncio.get_running_loop()
-        if self._loop is not None and self._loop is not loop:
+        if self._loop is not None and (self._loop is not loop or self._process != os.getpid()):
             self._leave_loop()
         if self._client is not None:
             return self._client
@@ -348,12 +350,13 @@ class App:
                     else GivenBackend(self._given)
                 )
                 self._client, self._loop = Client(await self._database.open()), loop
+                self._process = os.getpid()
             return self._client
 
     def _leave_loop(self) -> None:
-        """An app belongs to one event loop at a time; the connections of a loop that has ended are dead."""
+        """An app belongs to one event loop at a time; connections of an ended one, or of a parent process, are dead."""
         assert self._loop is not None
-        if not self._loop.is_closed():
+        if not self._loop.is_closed() and self._process == os.getpid():
             raise InvalidOption(
                 "this App is in use on another event loop; from other threads use app.sync, or close it there first"
             )

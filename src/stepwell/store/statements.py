@@ -11,7 +11,7 @@ from stepwell.errors import InvalidOption
 
 DEFAULT_SCHEMA = "stepwell"
 
-_SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_SCHEMA_NAME = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 _OUR_SCHEMA = re.compile(rf"\b{DEFAULT_SCHEMA}\b")
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
 
@@ -26,7 +26,9 @@ class Statement(NamedTuple):
 def checked_schema(schema: str) -> str:
     """The schema's name, if it needs no quoting. It is the one identifier that is formatted into SQL."""
     if not _SCHEMA_NAME.fullmatch(schema):
-        raise InvalidOption(f"schema {schema!r}: use lower-case letters, digits and underscores, at most 63 of them")
+        raise InvalidOption(
+            f"schema {schema!r}: use lower-case letters, digits and underscores, at most 63, without pg_ in front"
+        )
     return schema
 
 

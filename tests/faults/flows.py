@@ -21,6 +21,8 @@ from tests.faults.ledger import noted
 
 app = App()
 
+slowness = 1.0  # how many times longer steps take in this process
+
 QUICK = Retry(50, first_delay="10ms", max_delay="50ms")
 ITEMS = 4
 
@@ -37,7 +39,7 @@ class Done:
 
 async def fetch(number: int, pace: float) -> Done:
     with noted() as token:
-        await asyncio.sleep(pace)
+        await asyncio.sleep(pace * slowness)
         return Done(number + 1, token)
 
 
@@ -115,7 +117,7 @@ JOURNEY_STEPS = frozenset({"fetch", "enrich", "submit", "book", *(f"send/#{index
 @app.workflow
 async def errand(number: int, step: Step) -> int:
     """One short step."""
-    return (await step.run("fetch", fetch, number, 0.0)).value
+    return (await step.run("fetch", fetch, number, 0.001)).value
 
 
 async def spin(seconds: float) -> Done:

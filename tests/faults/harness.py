@@ -24,6 +24,7 @@ from tests.faults.processes import SECONDS, WorkerProcess
 T = TypeVar("T")
 
 PACE, REST = 0.005, 0.02
+RECONNECT_SECONDS = 0.05
 
 _AUDIT = (Path(__file__).parent / "audit.sql").read_bytes()
 
@@ -39,6 +40,8 @@ class Site:
         self.promises: dict[UUID, Promise] = {}
         self._ears, self._mouth = os.pipe()
         self._rung = asyncio.Event()
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._asking = asyncio.Lock()
         self._listening: asyncio.Task[None] | None = None
 
     @classmethod
@@ -93,41 +96,54 @@ class Site:
         for number, handle in enumerate(handles):
             self.promise(handle.id, number + 1, steps=frozenset({"fetch"}))
 
+    async def start_hog(self, way: str, *, seconds: float) -> None:
+        """Start a workflow of one step that starves its process in this way."""
+        handle: Handle[Any] = await self.app.start("hog", {"way": way, "seconds": seconds})
+        self.promise(handle.id, 0, steps=frozenset({"hog"}))
+
     def promise(self, execution_id: UUID, result: Any, *, steps: frozenset[str], status: str = "completed") -> None:
         """Note that a start was accepted, and what must come of it."""
         self.promises[execution_id] = Promise(result, steps, status)
 
     async def finished(self, *, seconds: float = SECONDS) -> None:
         """Return once every execution has ended."""
-        await self.until(self._is_finished, seconds=seconds)
+        steps = sum(len(promise.steps) for promise in self.promises.values())
+
+        async def is_finished() -> bool:
+            return self.ledger.count("end") >= steps and not await self.unfinished()
+
+        await self.until(is_finished, seconds=seconds)
 
     async def unfinished(self) -> int:
         """How many executions have not ended."""
         rows = await self.query("select count(*) from stepwell.execution where finished_at is null")
         return int(rows[0][0])
 
-    async def _is_finished(self) -> bool:
-        return not await self.unfinished()
-
     # --- signals --------------------------------------------------------------------------------------------------
 
     async def until(self, holds: Callable[[], Awaitable[T]], *, seconds: float = SECONDS) -> T:
-        """The first answer that is true. Asked again whenever a step, an execution, a session or a process changes."""
+        """The first answer that is true. Asked again whenever a step, an execution, a session or a process changes.
+
+        One such wait at a time.
+        """
         try:
             async with asyncio.timeout(seconds):
                 while True:
                     self._rung.clear()
-                    if answer := await holds():
-                        return answer
+                    with suppress(psycopg.OperationalError):  # the database is away
+                        if answer := await holds():
+                            return answer
                     await self._rung.wait()
         except TimeoutError:
-            raise AssertionError(f"waited {seconds} s in vain for {holds.__qualname__}; {self._scene()}") from None
+            raise AssertionError(
+                f"waited {seconds} s in vain for {holds.__qualname__}; {await self._scene()}"
+            ) from None
 
-    async def begun(self, count: int, *, pid: int | None = None, step: str | None = None) -> None:
-        """Return once so many bodies have begun: in all, or of one process, or of one step."""
+    async def begun(self, count: int) -> None:
+        """Return once so many bodies have begun."""
 
         async def are_enough() -> bool:
-            return len(self.lines("begin", pid=pid, step=step)) >= count
+            return self.ledger.count("begin") >= count
 
         await self.until(are_enough)
 
@@ -148,12 +164,9 @@ class Site:
 
         await self.until(are_enough)
 
-    def lines(self, what: str, *, pid: int | None = None, step: str | None = None) -> list[Line]:
-        """The lines of one kind: all, or of one process, or of one step."""
-        return [
-            line for line in self.ledger.lines()
-            if line.what == what and pid in (None, line.pid) and step in (None, line.step)
-        ]  # fmt: skip
+    def lines(self, what: str, *, pid: int | None = None) -> list[Line]:
+        """The lines of one kind: all, or those of one process."""
+        return [line for line in self.ledger.lines() if line.what == what and pid in (None, line.pid)]
 
     # --- the database ---------------------------------------------------------------------------------------------
 
@@ -164,8 +177,10 @@ class Site:
         )
 
     async def query(self, text: str, *values: Any) -> Sequence[tuple[Any, ...]]:
-        async with await self.connect() as connection:
-            cursor = await connection.execute(text.encode(), values or None)
+        async with self._asking:
+            if self._connection is None or self._connection.closed:
+                self._connection = await self.connect()
+            cursor = await self._connection.execute(text.encode(), values or None)
             return await cursor.fetchall() if cursor.description else []
 
     async def contents(self) -> dict[str, Sequence[tuple[Any, ...]]]:
@@ -189,13 +204,17 @@ class Site:
         evidence = await self.evidence()
         found = violations(evidence)
         found += [complaint for worker in self.workers for complaint in worker.complaints()]
-        assert not found, "\n".join([*found[:20], self._scene()])
+        assert not found, "\n".join([*found[:20], await self._scene()])
         return evidence
 
-    def _scene(self) -> str:
-        """Where to look when something went wrong, and the last words of every worker."""
+    async def _scene(self) -> str:
+        """Where to look when something went wrong: what has not ended and why, and the last words of every worker."""
+        waiting = await self.query(
+            "select count(*), workflow, status, crashes, why from stepwell.executions"
+            " where finished_at is null group by 2, 3, 4, 5 limit 20"
+        )
         words = [f"{worker.pid} ({worker.code}): {worker.said()[-600:]}" for worker in self.workers]
-        return "\n".join([f"see {self.folder}", *words])
+        return "\n".join([f"see {self.folder}", *map(str, waiting), *words])
 
     # --- listening ------------------------------------------------------------------------------------------------
 
@@ -220,7 +239,7 @@ class Site:
                     async for _ in connection.notifies():
                         self._rung.set()
             self._rung.set()
-            await asyncio.sleep(0)
+            await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _close(self) -> None:
         for worker in self.workers:
@@ -228,6 +247,8 @@ class Site:
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait([self._listening])
+        if self._connection is not None:
+            await self._connection.close()
         await self.app.close()
         asyncio.get_running_loop().remove_reader(self._ears)
         os.close(self._ears)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,6 +42,7 @@ class Ledger:
         self.path = path
         self._read = 0
         self._lines: list[Line] = []
+        self._counts: Counter[str] = Counter()
         path.touch()
 
     def lines(self) -> list[Line]:
@@ -50,8 +52,15 @@ class Ledger:
             fresh, _, _ = file.read().rpartition(b"\n")
         if fresh:
             self._read += len(fresh) + 1
-            self._lines += [Line(*json.loads(text)) for text in fresh.split(b"\n")]
+            new = [Line(*json.loads(text)) for text in fresh.split(b"\n")]
+            self._lines += new
+            self._counts.update(line.what for line in new)
         return self._lines
+
+    def count(self, what: str) -> int:
+        """How many lines of one kind there are so far; costs no more than what is new."""
+        self.lines()
+        return self._counts[what]
 
 
 def note(what: str) -> None:

@@ -27,6 +27,7 @@ class Options:
     short_wait: float = 2.0
     is_held: bool = False  # once it has connected, wait for a line on standard input
     clock_shift: float = 0.0  # how far this machine's wall clock is off
+    slowness: float = 1.0  # how many times longer its steps take
     mutant: str = ""
 
 
@@ -49,9 +50,10 @@ def main() -> None:
 
 async def _work(options: Options) -> None:
     from stepwell.runtime.shift import WorkerSettings
-    from tests.faults.flows import app
+    from tests.faults import flows
 
-    async with app:
+    flows.slowness = options.slowness
+    async with flows.app as app:
         if options.is_held:
             await asyncio.to_thread(sys.stdin.readline)
         settings = WorkerSettings(

@@ -140,7 +140,11 @@ class ResultTimeout(StepwellError, TimeoutError):
 
 
 class StepFailed(StepwellError):
-    """A step used up its attempts. The same, with the same attributes, on the first pass and on every replay."""
+    """A step used up its attempts. The same, with the same attributes, on the first pass and on every replay.
+
+    For a map `step` is its first failed item and `steps` are all of them; else `steps` is the one. A retry of the
+    execution runs these again.
+    """
 
     def __init__(
         self,
@@ -151,8 +155,9 @@ class StepFailed(StepwellError):
         message: str,
         traceback: str = "",
         causes: Sequence[str] = (),
+        steps: Sequence[str] = (),
     ) -> None:
-        self.step, self.attempts = step, attempts
+        self.step, self.attempts, self.steps = step, attempts, tuple(steps) or (step,)
         self.error_type, self.message, self.traceback, self.causes = error_type, message, traceback, tuple(causes)
         tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
         super().__init__(f"step '{step}' failed after {tries}: {error_type}: {message}")

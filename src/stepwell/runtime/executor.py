@@ -15,7 +15,6 @@ from stepwell.core.model import CancelledOutcome, Completed, Ending, Failed, Out
 from stepwell.errors import Diverged, InvalidValue, LeaseLost, StepFailed
 from stepwell.failpoints import failpoint
 from stepwell.runtime.functions import in_thread
-from stepwell.runtime.mapping import MapFailed
 from stepwell.runtime.passes import Closing, Pass, Suspend
 from stepwell.runtime.registry import Workflow
 from stepwell.runtime.step import Step
@@ -40,6 +39,19 @@ async def execute(pass_: Pass, workflow: Workflow[Any, Any]) -> None:
         failpoint("after_complete_before_notify")
     except LeaseLost:
         log.info("execution %s: the session ended before its outcome was stored; it is carried on elsewhere", pass_.id)
+    else:
+        _tell(pass_, workflow, outcome)
+
+
+def _tell(pass_: Pass, workflow: Workflow[Any, Any], outcome: Outcome) -> None:
+    """Log what somebody should look at."""
+    match outcome:
+        case Failed():
+            log.warning("execution %s of '%s' failed: %s", pass_.id, workflow.id, outcome.reason)
+        case Suspended() if pass_.closing is Closing.DIVERGED:
+            log.warning("execution %s of '%s' is %s", pass_.id, workflow.id, outcome.reason)
+        case _:
+            return
 
 
 async def _outcome(pass_: Pass, workflow: Workflow[Any, Any]) -> Outcome | None:
@@ -116,7 +128,7 @@ def _closing_outcome(pass_: Pass, workflow: Workflow[Any, Any], own: Outcome | N
         case Closing.LOST:
             return None
         case Closing.DIVERGED:
-            return Suspended(pass_.now() + PARKED_FOR, f"parked: {pass_.divergence}; looked at again")
+            return Suspended(pass_.now() + PARKED_FOR, f"parked: {pass_.divergence}; not looked at again")
         case Closing.TIMED_OUT:
             return _timed_out(workflow)
         case _ if not pass_.was_refused and own is not None:
@@ -152,10 +164,8 @@ def _failed(error: BaseException) -> Failed:
 
 def _failed_steps(error: BaseException) -> Iterator[str]:
     """The steps whose failure is this error: `retry` runs them again."""
-    if isinstance(error, MapFailed):
-        yield from error.keys
-    elif isinstance(error, StepFailed):
-        yield error.step
+    if isinstance(error, StepFailed):
+        yield from error.steps
     elif isinstance(error, BaseExceptionGroup):
         for part in error.exceptions:
             yield from _failed_steps(part)

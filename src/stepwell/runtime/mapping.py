@@ -20,12 +20,6 @@ MAX_CONCURRENCY = 10_000  # items under way at once; each is a task
 _COUNT = codec_for(int)
 
 
-class MapFailed(StepFailed):
-    """The StepFailed of a map's first failed item; `keys` are those of all of them, for a retry to run again."""
-
-    keys: tuple[str, ...] = ()
-
-
 async def run(pass_: Pass, call: Call, items: Iterable[Any], *, concurrency: int) -> list[Any]:
     """The results in the order of the items. `call` is that of an item, under the map's key and without arguments."""
     if not 1 <= concurrency <= MAX_CONCURRENCY:
@@ -67,7 +61,7 @@ class _Map:
                     self._failures[index] = failed
 
     async def finish(self, concurrency: int) -> None:
-        """Run the items that have no outcome. Raises MapFailed; suspends the branch when items wait for a retry."""
+        """Run the items that have no outcome. Raises StepFailed; suspends the branch when items wait for a retry."""
         branches = [self._pass.spawn(self._branch()) for _ in range(concurrency)]
         try:
             await asyncio.wait(branches)
@@ -117,16 +111,16 @@ class _Map:
     def _item(self, index: int, arguments: int) -> Call:
         return self._call._replace(key=f"{self._call.key}/#{index}", digest=arguments)
 
-    def _failed(self) -> MapFailed:
+    def _failed(self) -> StepFailed:
         first = self._failures[min(self._failures)]
-        failed = MapFailed(
+        failed = StepFailed(
             step=first.step,
             attempts=first.attempts,
             error_type=first.error_type,
             message=first.message,
             traceback=first.traceback,
             causes=first.causes,
+            steps=[failure.step for failure in self._failures.values()],
         )
-        failed.keys = tuple(failure.step for failure in self._failures.values())
         failed.__cause__ = first.__cause__
         return failed

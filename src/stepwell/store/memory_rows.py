@@ -143,6 +143,8 @@ class ExecutionRow:
                 del self.checkpoints[key]
         for attempt in (attempt for tries in self.attempts.values() for attempt in tries.values()):
             attempt.retry_at = min(attempt.retry_at, now)
+        if self.finished_at is not None:
+            self.started_at = None
         self.wait_until(now, "retried by hand")
         self.finished_at = self.cancel_requested_at = self.error = None
         self.crashes, self.failed_steps = 0, ()
@@ -206,7 +208,8 @@ class ExecutionRow:
             yield StepRecord(key, kind, is_failure, attempt, stored.recorded_at, None, value)
         for key, tries in self.attempts.items():
             for attempt, one in tries.items():
-                yield StepRecord(key, Kind.STEP, True, attempt, one.failed_at, one.retry_at, one.error)
+                kind = Kind.ITEM if "/#" in key else Kind.STEP
+                yield StepRecord(key, kind, True, attempt, one.failed_at, one.retry_at, one.error)
 
     def matches(self, which: Filter) -> bool:
         new = self.new

@@ -7,6 +7,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from stepwell.cli.output import clean
+
 LEVELS = ("debug", "info", "warning", "error")
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -15,8 +17,16 @@ _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 def configure(level: str, *, as_json: bool) -> None:
     """Send all logs, those of the user's code included, to standard error."""
     to_stderr = logging.StreamHandler(sys.stderr)
-    to_stderr.setFormatter(JsonLines() if as_json else logging.Formatter(_FORMAT, datefmt="%H:%M:%S"))
+    to_stderr.setFormatter(JsonLines() if as_json else Lines(_FORMAT, datefmt="%H:%M:%S"))
     logging.basicConfig(level=level.upper(), handlers=[to_stderr], force=True)
+
+
+class Lines(logging.Formatter):
+    """A line per record. Further lines of a message are indented, so that no message can pass for another record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        lines = super().format(record).expandtabs().splitlines()
+        return "\n    ".join(map(clean, lines))
 
 
 class JsonLines(logging.Formatter):

@@ -83,8 +83,10 @@ class TextNews:
                 assert_never(news)
 
     def _line(self, word: str, text: str, *, style: str | None = None) -> None:
+        from rich.text import Text
+
         line = clean(f"{word:<15} {text}")
         if self._spinner is None:
             click.echo(line, err=True)
         else:
-            self._console.print(line, style=style, soft_wrap=True)
+            self._console.print(Text(line, style or ""), soft_wrap=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("stepwell.worker")
 
-IDLE_THREAD_SECONDS = 1.0  # within this, threads that have nothing to do have ended
+IDLE_THREAD_SECONDS = 0.2  # within this, threads that have nothing to do have ended
 
 
 @click.command("worker")

@@ -100,9 +100,10 @@ def test_a_url_that_cannot_be_read_is_refused_without_showing_it(cli: Cli, url: 
     assert "cret" not in answer.stderr
 
 
-@pytest.mark.parametrize("schema", ["Stepwell", "a b", "x; drop schema stepwell", "é", "s" * 64])
+@pytest.mark.parametrize("schema", ["Stepwell", "a b", "x; drop schema stepwell", "é", "s" * 64, "pg_x"])
 def test_a_schema_that_needs_quoting_is_refused(cli: Cli, schema: str) -> None:
     answer = cli("executions", "list", "--schema", schema)
 
     assert answer.exit_code == USAGE
-    assert answer.stderr.endswith("use lower-case letters, digits and underscores, at most 63 of them\n")
+    assert answer.stderr.startswith("Error: schema '")
+    assert "': use lower-case letters, digits and underscores, at most 63" in answer.stderr

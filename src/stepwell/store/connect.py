@@ -18,6 +18,8 @@ _PLANS = (
     " -c jit=off -c plan_cache_mode=force_generic_plan"
 )
 
+LOCK_TIMEOUT = "5s"  # for a start: others of this process wait behind it
+
 # A server that vanished without a word is noticed within seconds, not after the system's two hours.
 _DEFAULTS: dict[str, Any] = {
     "application_name": "stepwell",
@@ -60,6 +62,14 @@ def with_settings(url: str) -> str:
 def without_settings(url: str) -> str:
     """Connection text that a pooler takes."""
     return make_conninfo("", **{**_DEFAULTS, **checked_conninfo(url)})
+
+
+def with_lock_timeout(route: Route) -> Route:
+    """The same way, on which a statement that waits for a lock is given up. What the URL says about it goes first."""
+    if route.is_pooled:
+        return route
+    options = conninfo_to_dict(route.conninfo).get("options") or ""
+    return Route(make_conninfo(route.conninfo, options=f"-c lock_timeout={LOCK_TIMEOUT} {options}"), is_pooled=False)
 
 
 def find_route(url: str) -> Route:

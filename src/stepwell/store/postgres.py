@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
+import psycopg
+
 from stepwell.core.model import (
     Batch,
     Checkpoint,
@@ -27,7 +29,7 @@ from stepwell.core.status import Status
 from stepwell.errors import DatabaseUnavailable, EmbeddedUnavailable, LeaseLost
 from stepwell.store import binary, rows
 from stepwell.store.base import Pulse, Transaction
-from stepwell.store.connect import Route, find_route
+from stepwell.store.connect import Route, find_route, with_lock_timeout
 from stepwell.store.identity import new_id
 from stepwell.store.migrate import check_version
 from stepwell.store.pulse import PostgresPulse
@@ -41,19 +43,21 @@ ITEMS_PAGE = 2_000  # rows of a map read at once: bounds memory, and few round t
 class PostgresStore:
     """Keeps the Backend protocol on one PostgreSQL schema.
 
-    Two pinned connections: flushes have their own, so that no claim or listing delays a step. A lost connection is
-    replaced by the next call; a call whose connection was lost raises DatabaseUnavailable, its outcome unknown.
+    Four pinned connections, each opened when it is first needed. Flushes have their own, so that nothing delays a
+    step; reading has, so that no long listing delays a claim; starts have, because one may wait for a transaction of
+    somebody else's that has started the same key: for five seconds, or, behind a pooler, which takes no settings, for
+    as long as that is open. The main one, which hears hints, carries the rest. A lost connection is replaced by the
+    next call; a call whose connection was lost raises DatabaseUnavailable, its outcome unknown.
     """
 
-    def __init__(
-        self, url: str, *, schema: str = DEFAULT_SCHEMA, revive: Callable[[], object] | None = None
-    ) -> None:
+    def __init__(self, url: str, *, schema: str = DEFAULT_SCHEMA, revive: Callable[[], object] | None = None) -> None:
         """`revive`, which may block, is called before a lost connection is replaced: it starts a server of our own."""
         self.url, self.schema, self._revive = url, checked_schema(schema), revive
         self.is_prompt = False
         self._route: Route | None = None
         self._clock = (datetime.fromtimestamp(0, UTC), time.monotonic())
         self._main, self._flushes = Line(self.route, self._listen), Line(self.route)
+        self._starts, self._reads = Line(self._impatient_route), Line(self.route)
         self._listeners: dict[object, Callable[[str], None]] = {}
         self._transactions = Transactions(self.schema, self.url)
 
@@ -64,8 +68,8 @@ class PostgresStore:
 
     async def close(self) -> None:
         await self._transactions.close()
-        self._main.close()
-        self._flushes.close()
+        for line in (self._main, self._flushes, self._starts, self._reads):
+            line.close()
 
     async def route(self) -> Route:
         """How to connect; found out once."""
@@ -77,6 +81,9 @@ class PostgresStore:
             except EmbeddedUnavailable as error:
                 raise DatabaseUnavailable(str(error)) from error
         return self._route
+
+    async def _impatient_route(self) -> Route:
+        return with_lock_timeout(await self.route())
 
     # --- hints ----------------------------------------------------------------------------------------------------
 
@@ -137,9 +144,12 @@ class PostgresStore:
         """As Store.create. After a lost connection it is asked once more: ids that are there already are left alone."""
         parameters = rows.create_parameters(rows.first_of_each_key(new))
         try:
-            found = await self._run("create", *parameters)
-        except DatabaseUnavailable:
-            found = await self._run("create", *parameters)
+            try:
+                found = await self._run("create", *parameters, on=self._starts)
+            except DatabaseUnavailable:
+                found = await self._run("create", *parameters, on=self._starts)
+        except psycopg.errors.LockNotAvailable as error:
+            raise _held_up(new) from error
         return rows.created_of(new, found)
 
     async def claim(self, session: SessionId, request: ClaimRequest) -> Claim:
@@ -158,12 +168,11 @@ class PostgresStore:
         return rows.claim_of(found)
 
     async def flush(self, session: SessionId, batch: Batch) -> Flushed:
-        wire = await self._flushes.wire()
         if batch.attempts or batch.endings:
-            answer = await wire.run(self._sql("flush"), session.bytes, *rows.batch_parameters(batch))
+            answer = await self._run("flush", session.bytes, *rows.batch_parameters(batch), on=self._flushes)
         else:
             parameters = rows.checkpoint_parameters(batch.checkpoints)
-            answer = await wire.run(self._sql("checkpoint"), session.bytes, *parameters)
+            answer = await self._run("checkpoint", session.bytes, *parameters, on=self._flushes)
         is_alive, refused, cancelling = answer[0][:3]
         if not is_alive:
             raise LeaseLost("this worker's session has ended")
@@ -189,11 +198,11 @@ class PostgresStore:
     # --- reading --------------------------------------------------------------------------------------------------
 
     async def get(self, execution_id: ExecutionId) -> Execution | None:
-        found = await self._run("execution", execution_id.bytes)
+        found = await self._read("execution", execution_id.bytes)
         return rows.execution_of(found[0]) if found else None
 
     async def list(self, which: Filter, *, limit: int) -> Sequence[Execution]:
-        found = await self._run(
+        found = await self._read(
             "executions",
             binary.texts(which.statuses),
             binary.maybe_text(which.workflow),
@@ -206,21 +215,21 @@ class PostgresStore:
 
     async def count(self) -> dict[Status, int]:
         counts = dict.fromkeys(Status, 0)
-        counts.update({Status(status): number for status, number in await self._run("count")})
+        counts.update({Status(status): number for status, number in await self._read("count")})
         return counts
 
     async def steps(
         self, execution_id: ExecutionId, *, after: tuple[str, int] | None, limit: int
     ) -> Sequence[StepRecord]:
         key, attempt = after or ("", 0)
-        found = await self._run("steps", execution_id.bytes, key.encode(), binary.int4(attempt), binary.int4(limit))
+        found = await self._read("steps", execution_id.bytes, key.encode(), binary.int4(attempt), binary.int4(limit))
         return [rows.step_of(row) for row in found]
 
     async def items(self, execution_id: ExecutionId, key: str) -> AsyncIterator[tuple[int, Checkpoint]]:
         prefix = f"{key}/#"
         after, end = prefix, f"{prefix}~"  # digits sort before "~"
         while True:
-            page = await self._run("items", execution_id.bytes, after.encode(), end.encode(), binary.int4(ITEMS_PAGE))
+            page = await self._read("items", execution_id.bytes, after.encode(), end.encode(), binary.int4(ITEMS_PAGE))
             for item, *stored in page:
                 yield int(item[len(prefix) :]), Checkpoint(*stored)
             if len(page) < ITEMS_PAGE:
@@ -228,16 +237,30 @@ class PostgresStore:
             after = page[-1][0]
 
     async def progress(self, execution_id: ExecutionId) -> dict[str, int]:
-        return dict(await self._run("progress", execution_id.bytes))
+        return dict(await self._read("progress", execution_id.bytes))
 
     async def ended(self, ids: Sequence[ExecutionId]) -> Sequence[Execution]:
-        return [rows.execution_of(row) for row in await self._run("ended", binary.uuids(ids))]
+        await self._main.wire()  # whoever waits for an end hears of it there: connect again if that was lost
+        return [rows.execution_of(row) for row in await self._read("ended", binary.uuids(ids))]
 
     async def watch(self, ids: Sequence[ExecutionId]) -> Sequence[Execution]:
-        return [rows.execution_of(row) for row in await self._run("watch", binary.uuids(ids))]
+        await self._main.wire()
+        return [rows.execution_of(row) for row in await self._read("watch", binary.uuids(ids))]
 
     def _sql(self, name: str) -> Statement:
         return statement(name, self.schema)
 
-    async def _run(self, name: str, *parameters: bytes | None) -> Rows:
-        return await (await self._main.wire()).run(self._sql(name), *parameters)
+    async def _read(self, name: str, *parameters: bytes | None) -> Rows:
+        return await self._run(name, *parameters, on=self._reads)
+
+    async def _run(self, name: str, *parameters: bytes | None, on: Line | None = None) -> Rows:
+        return await (await (on or self._main).wire()).run(self._sql(name), *parameters)
+
+
+def _held_up(new: Sequence[NewExecution]) -> DatabaseUnavailable:
+    """Somebody else's open transaction has started one of the keys, or has locked the table."""
+    keys = sorted({one.key for one in new if one.key is not None})
+    if not keys:
+        return DatabaseUnavailable("the table of executions is locked by a transaction still open; try again")
+    which = f"key '{keys[0]}'" if len(keys) == 1 else f"one of {len(keys)} keys"
+    return DatabaseUnavailable(f"{which} is being started by a transaction still open; try again")

@@ -1,0 +1,81 @@
+"""One call that has to wait for somebody else's transaction holds up nobody who does not ask for the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from stepwell.core.model import Filter
+from stepwell.errors import DatabaseUnavailable
+from stepwell.store.foreign import create_on_sync
+from tests.store.world import SIGNAL_SECONDS, PostgresWorld, execution
+
+
+@pytest.fixture
+async def impatient(database_url: str) -> AsyncIterator[PostgresWorld]:
+    """A store whose URL has starts wait for a shorter time."""
+    it = PostgresWorld(make_conninfo(database_url, options="-c lock_timeout=100ms"))
+    await it.store.open()
+    yield it
+    await it.store.close()
+
+
+@pytest.fixture
+def held_key(database_url: str) -> Iterator[psycopg.Connection]:
+    """A caller's open transaction that has started the key `k`."""
+    with psycopg.connect(database_url) as connection:
+        create_on_sync(connection, [execution(key="k")], schema="stepwell")
+        yield connection
+
+
+async def blocked(pid: int, url: str) -> None:
+    """Return when somebody waits for that connection."""
+    async with asyncio.timeout(SIGNAL_SECONDS), await psycopg.AsyncConnection.connect(url, autocommit=True) as watcher:
+        waiting = "select count(*) from pg_stat_activity where %s = any(pg_blocking_pids(pid))"
+        while (await (await watcher.execute(waiting, [pid])).fetchone()) == (0,):
+            pass
+
+
+async def test_start_that_waits_for_its_key_holds_up_nobody_else(
+    postgres: PostgresWorld, held_key: psycopg.Connection
+) -> None:
+    session = await postgres.worker()
+    other = await postgres.start()
+    start = asyncio.create_task(postgres.store.create([execution(key="k")]))
+    await blocked(held_key.info.backend_pid, postgres.url)
+
+    async with asyncio.timeout(SIGNAL_SECONDS):
+        assert await postgres.claimed_ids(session) == [other]
+        assert await postgres.store.cancel(other, reason="no longer needed")
+        assert len(await postgres.store.list(Filter(), limit=10)) == 1
+        assert not start.done()
+        held_key.commit()
+        (created,) = await start
+
+    assert not created.is_new
+
+
+async def test_start_waits_for_its_key_for_a_while_only(impatient: PostgresWorld, held_key: psycopg.Connection) -> None:
+    with pytest.raises(DatabaseUnavailable, match="key 'k' is being started by a transaction still open; try again"):
+        await impatient.store.create([execution(key="k")])
+    with pytest.raises(DatabaseUnavailable, match="one of 2 keys is being started"):
+        await impatient.store.create([execution(key="k"), execution(key="l")])
+
+    held_key.rollback()
+    (created,) = await impatient.store.create([execution(key="k")])
+    assert created.is_new
+
+
+async def test_idle_worker_needs_no_connections_for_starts_and_reading(postgres: PostgresWorld) -> None:
+    await postgres.claim(await postgres.worker())
+
+    with psycopg.connect(postgres.url) as connection:
+        row = connection.execute(
+            "select count(*) from pg_stat_activity"
+            " where datname = current_database() and application_name = 'stepwell' and pid <> pg_backend_pid()"
+        ).fetchone()
+    assert row == (1,)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from stepwell.core.failure import failure_of
+from stepwell.core.failure import Failure, failure_of
 from stepwell.core.model import Checkpoint, FailedAttempt, Kind, NewCheckpoint
 from stepwell.core.replay import check_arguments
 from stepwell.core.retry import Retry, delay_after
@@ -23,6 +23,8 @@ from stepwell.runtime.passes import Key, Pass
 from stepwell.stored_failures import decode_failure, encode_failure
 
 log = logging.getLogger("stepwell.step")
+
+CANCELLED = "stepwell.CancelledByWorkflow"  # the stored failure type of a step that user code cancelled
 
 
 class Call(NamedTuple):
@@ -51,15 +53,23 @@ class Deferred(Exception):
 
 async def run(pass_: Pass, call: Call, body: Body | None = None) -> Any:
     """The outcome of a durable call: the stored one, or that of its attempts."""
-    stored = pass_.stored(call.key, call.kind)
-    if stored is not None:
-        await asyncio.sleep(0)  # new tasks begin before this one goes on, as they did on the first pass
-        return replayed(pass_, call, stored)
+    try:
+        stored = pass_.replay.stored(call.key, call.kind)
+        if stored is not None:
+            await asyncio.sleep(0)  # new tasks begin before this one goes on, as they did on the first pass
+            if stored.is_failure and was_cancelled(stored):
+                await asyncio.Event().wait()  # until the workflow cancels it again
+            return replayed(pass_, call, stored)
+    except Diverged as error:
+        await pass_.diverge(error)
     return await perform(pass_, call, body or plain_body)
 
 
 def replayed(pass_: Pass, call: Call, stored: Checkpoint) -> Any:
-    """What a stored outcome is for the workflow: its value, decoded afresh, or the StepFailed it was."""
+    """What a stored outcome is for the workflow: its value, decoded afresh, or the StepFailed it was.
+
+    Raises Diverged when the call is not the one that was stored.
+    """
     check_digest(pass_, call, stored.digest)
     if stored.is_failure:
         raise step_failed(call.key, stored.value)
@@ -67,11 +77,11 @@ def replayed(pass_: Pass, call: Call, stored: Checkpoint) -> Any:
         return call.shape.codec.decode(stored.value)
     except InvalidValue as error:
         expected = f"stored in a form that its annotation does not read ({error.reason})"
-        pass_.diverge(Diverged(step=call.key, expected=expected, met="of another type"))
+        raise Diverged(step=call.key, expected=expected, met="of another type") from error
 
 
 def check_digest(pass_: Pass, call: Call, stored: int) -> None:
-    """Park the execution when the call was stored with other arguments; only warn if so set."""
+    """Raise Diverged when the call was stored with other arguments; only warn if so set."""
     try:
         check_arguments(call.key, stored, call.digest)
     except Diverged as error:
@@ -79,16 +89,16 @@ def check_digest(pass_: Pass, call: Call, stored: int) -> None:
 
 
 def differ(pass_: Pass, error: Diverged) -> None:
-    """A completed call is made differently now: park the execution; only warn if so set."""
+    """A completed call is made differently now: raise the error; only warn if so set."""
     if pass_.around.is_strict:
-        pass_.diverge(error)
+        raise error
     log.warning("execution %s: %s", pass_.id, error)
 
 
 def step_failed(key: Key, value: bytes) -> StepFailed:
     """The error that a stored failure raises in the workflow, the same on the first pass as on any replay."""
     failure = decode_failure(value)
-    return StepFailed(
+    failed = StepFailed(
         step=key,
         attempts=failure.attempts,
         error_type=failure.type,
@@ -96,6 +106,9 @@ def step_failed(key: Key, value: bytes) -> StepFailed:
         traceback=failure.traceback,
         causes=failure.causes,
     )
+    if failure.traceback:
+        failed.add_note(f"What the step raised:\n\n{failure.traceback}")
+    return failed
 
 
 async def perform(pass_: Pass, call: Call, body: Body, *, is_deferrable: bool = False) -> Any:
@@ -108,6 +121,7 @@ async def perform(pass_: Pass, call: Call, body: Body, *, is_deferrable: bool = 
             if is_deferrable and retry_at - pass_.now() > pass_.around.short_wait:
                 raise Deferred(retry_at, reason)
             await pass_.wait_until(retry_at, reason)
+        await pass_.admit()
         pass_.enter()
         try:
             error, value = await _attempt(pass_, call, body, attempt)
@@ -120,8 +134,28 @@ async def perform(pass_: Pass, call: Call, body: Body, *, is_deferrable: bool = 
             stored = encode_failure(failure_of(error, attempts=attempt))
             await pass_.store(FailedAttempt(pass_.id, call.key, attempt, retry_at, stored))
             attempt += 1
+        except asyncio.CancelledError:
+            if pass_.closing is None:
+                _note_cancelled(pass_, call)
+            raise
         finally:
             pass_.leave()
+
+
+def _note_cancelled(pass_: Pass, call: Call) -> None:
+    """User code has cancelled the step. Without an outcome its body would start again on every pass.
+
+    The row is not waited for: later rows of the execution are stored after it. An item of a map is begun again instead.
+    """
+    if call.kind is not Kind.ITEM:
+        stored = encode_failure(Failure(CANCELLED, "cancelled by the workflow"))
+        row = NewCheckpoint(pass_.id, call.key, call.kind, call.digest, stored, is_failure=True)
+        pass_.around.commit.add(row).add_done_callback(asyncio.Future.exception)
+
+
+def was_cancelled(stored: Checkpoint) -> bool:
+    """Whether the workflow itself cancelled the step on the first pass, as it will now."""
+    return decode_failure(stored.value).type == CANCELLED
 
 
 async def _attempt(pass_: Pass, call: Call, body: Body, attempt: int) -> tuple[BaseException | None, Any]:
@@ -145,9 +179,7 @@ async def _give_up(pass_: Pass, call: Call, error: BaseException, attempts: int)
     stored = encode_failure(failure_of(error, attempts=attempts))
     row = NewCheckpoint(pass_.id, call.key, call.kind, call.digest, stored, is_failure=True)
     await pass_.store(row)
-    failed = step_failed(call.key, stored)
-    failed.__cause__ = error
-    return failed
+    return step_failed(call.key, stored)
 
 
 async def plain_body(pass_: Pass, call: Call) -> Any:
@@ -163,6 +195,13 @@ async def plain_body(pass_: Pass, call: Call) -> Any:
 
 async def invoke(pass_: Pass, call: Call, args: tuple[Any, ...]) -> Any:
     """What the function returns: on the event loop if it is async, else in a thread; within its time-out."""
+    if call.shape.is_async:
+        return await _within_timeout(pass_, call, args)
+    async with pass_.around.thread_slots:  # waiting for a thread is not the function's time
+        return await _within_timeout(pass_, call, args)
+
+
+async def _within_timeout(pass_: Pass, call: Call, args: tuple[Any, ...]) -> Any:
     if call.timeout is None:
         return await _invoke(pass_, call, args)
     try:

@@ -15,7 +15,7 @@ from stepwell.core.model import CancelledOutcome, Completed, Ending, Failed, Out
 from stepwell.errors import Diverged, InvalidValue, LeaseLost, StepFailed
 from stepwell.failpoints import failpoint
 from stepwell.runtime.functions import in_thread
-from stepwell.runtime.passes import Closing, Pass, Suspend
+from stepwell.runtime.passes import Closing, Pass, Suspend, Wait
 from stepwell.runtime.registry import Workflow
 from stepwell.runtime.step import Step
 from stepwell.runtime.sync_step import SyncStep
@@ -57,26 +57,43 @@ def _tell(pass_: Pass, workflow: Workflow[Any, Any], outcome: Outcome) -> None:
 async def _outcome(pass_: Pass, workflow: Workflow[Any, Any]) -> Outcome | None:
     timer = _timer(pass_, workflow)
     try:
-        own: Outcome | None = Completed(await _result(pass_, workflow))
-    except Suspend:
-        own = None
-    except asyncio.CancelledError as error:
-        own = _failed(error)
-        if not _is_users_own() and (pass_.closing is None or not _uncancelled()):
-            raise  # not ours: somebody cancels the worker itself
-    except BaseException as error:  # noqa: BLE001 - user code, which may also raise SystemExit
-        own = _failed(error)
+        own = await _own_outcome(pass_, workflow) if pass_.closing is None else None
     finally:
         if timer is not None:
             timer.cancel()
     return _closing_outcome(pass_, workflow, own)
 
 
+async def _own_outcome(pass_: Pass, workflow: Workflow[Any, Any]) -> Outcome | None:
+    """What the function made of it; None if it was suspended, or does not end."""
+    root = await pass_.run(_called(pass_, workflow))
+    if not root.done():
+        return None
+    if root.cancelled():
+        return _failed(asyncio.CancelledError("the workflow's task was cancelled"))
+    return root.result()
+
+
+async def _called(pass_: Pass, workflow: Workflow[Any, Any]) -> Outcome | None:
+    try:
+        return Completed(await _result(pass_, workflow))
+    except Suspend:
+        return None
+    except asyncio.CancelledError as error:
+        if pass_.closing is not None:
+            raise
+        return _failed(error)  # the workflow's own doing
+    except BaseException as error:  # noqa: BLE001 - user code, which may also raise SystemExit
+        return _failed(error)
+
+
 async def _result(pass_: Pass, workflow: Workflow[Any, Any]) -> bytes:
     try:
         arguments = workflow.input.unbind(pass_.execution.input)
     except InvalidValue as error:
-        pass_.diverge(Diverged(step="input", expected=f"of another type ({error})", met="as the code declares it"))
+        await pass_.diverge(
+            Diverged(step="input", expected=f"of another type ({error})", met="as the code declares it")
+        )
     if workflow.is_async:
         pass_.begin(in_thread=False)
         if workflow.step_parameter:
@@ -104,22 +121,11 @@ def _timer(pass_: Pass, workflow: Workflow[Any, Any]) -> asyncio.TimerHandle | N
     """The workflow's timeout counts from its first pass, so neither a crash nor a retry moves it (F89)."""
     if workflow.timeout is None:
         return None
-    left = pass_.execution.started_at + workflow.timeout - pass_.now()
-    return asyncio.get_running_loop().call_later(
-        max(0.0, left.total_seconds()), partial(pass_.close, Closing.TIMED_OUT, at_once=True)
-    )
-
-
-def _is_users_own() -> bool:
-    """Whether nobody has cancelled the pass: its code raised CancelledError, or awaited a task it had cancelled."""
-    task = asyncio.current_task()
-    return task is not None and not task.cancelling()
-
-
-def _uncancelled() -> bool:
-    """Take back the cancellation by which a pass was cut at once."""
-    task = asyncio.current_task()
-    return task is not None and task.uncancel() == 0
+    left = (pass_.execution.started_at + workflow.timeout - pass_.now()).total_seconds()
+    if left <= 0:
+        pass_.close(Closing.TIMED_OUT)
+        return None
+    return asyncio.get_running_loop().call_later(left, partial(pass_.close, Closing.TIMED_OUT, at_once=True))
 
 
 def _closing_outcome(pass_: Pass, workflow: Workflow[Any, Any], own: Outcome | None) -> Outcome | None:
@@ -141,12 +147,12 @@ def _closing_outcome(pass_: Pass, workflow: Workflow[Any, Any], own: Outcome | N
             return Suspended(pass_.now(), "handed back")
 
 
-def _wait(pass_: Pass, workflow: Workflow[Any, Any]) -> tuple[Any, str]:
+def _wait(pass_: Pass, workflow: Workflow[Any, Any]) -> Wait:
     """What the pass waits for; not beyond the workflow's timeout."""
-    due_at, reason = pass_.earliest_wait()
+    assert pass_.earliest_wait is not None, "a pass is suspended by its waits"
     if workflow.timeout is None:
-        return due_at, reason
-    return min((due_at, reason), (pass_.execution.started_at + workflow.timeout, "the workflow's timeout"))
+        return pass_.earliest_wait
+    return min(pass_.earliest_wait, (pass_.execution.started_at + workflow.timeout, "the workflow's timeout"))
 
 
 def _timed_out(workflow: Workflow[Any, Any]) -> Failed:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from stepwell.codec import codec_for, digest
-from stepwell.core.model import Kind, NewCheckpoint
+from stepwell.core.model import Checkpoint, Kind, NewCheckpoint
 from stepwell.errors import Diverged, InvalidOption, StepFailed
 from stepwell.runtime import attempts
 from stepwell.runtime.attempts import Call, Deferred
@@ -24,7 +24,14 @@ async def run(pass_: Pass, call: Call, items: Iterable[Any], *, concurrency: int
     """The results in the order of the items. `call` is that of an item, under the map's key and without arguments."""
     if not 1 <= concurrency <= MAX_CONCURRENCY:
         raise InvalidOption(f"map '{call.key}': concurrency is {concurrency}, use 1 to {MAX_CONCURRENCY:,}")
-    summary = pass_.stored(call.key, Kind.MAP)
+    try:
+        return await _run(pass_, call, items, concurrency)
+    except Diverged as error:
+        await pass_.diverge(error)
+
+
+async def _run(pass_: Pass, call: Call, items: Iterable[Any], concurrency: int) -> list[Any]:
+    summary = pass_.replay.stored(call.key, Kind.MAP)
     await asyncio.sleep(0)  # as in attempts.run
     work = _Map(pass_, call, items, stored_count=None if summary is None else _COUNT.decode(summary.value))
     if pass_.execution.passes > 1:
@@ -32,8 +39,13 @@ async def run(pass_: Pass, call: Call, items: Iterable[Any], *, concurrency: int
     await work.finish(concurrency)
     results = work.results()
     if summary is None:
-        count, _ = _COUNT.encode(len(results))
-        await pass_.store(NewCheckpoint(pass_.id, call.key, Kind.MAP, 0, count))
+        await pass_.admit()
+        pass_.enter()
+        try:
+            count, _ = _COUNT.encode(len(results))
+            await pass_.store(NewCheckpoint(pass_.id, call.key, Kind.MAP, 0, count))
+        finally:
+            pass_.leave()
     return results
 
 
@@ -47,18 +59,25 @@ class _Map:
         self._results: dict[int, Any] = {}
         self._failures: dict[int, StepFailed] = {}
         self._retries: list[tuple[datetime, str]] = []  # the earliest one only
-        self._error: Exception | None = None
+        self._has_diverged = False
 
     async def load(self) -> None:
         """Take over the outcomes of earlier passes. They are decoded page by page; the stored form is not kept."""
-        with outside_the_workflow():
-            async for index, stored in self._pass.around.store.items(self._pass.id, self._call.key):
-                self._digests[index] = stored.digest
-                item = self._item(index, stored.digest)
-                try:
-                    self._results[index] = attempts.replayed(self._pass, item, stored)
-                except StepFailed as failed:
-                    self._failures[index] = failed
+        await self._pass.admit()
+        self._pass.enter()
+        try:
+            with outside_the_workflow():
+                async for index, stored in self._pass.around.store.items(self._pass.id, self._call.key):
+                    self._take(index, stored)
+        finally:
+            self._pass.leave()
+
+    def _take(self, index: int, stored: Checkpoint) -> None:
+        self._digests[index] = stored.digest
+        try:
+            self._results[index] = attempts.replayed(self._pass, self._item(index, stored.digest), stored)
+        except StepFailed as failed:
+            self._failures[index] = failed
 
     async def finish(self, concurrency: int) -> None:
         """Run the items that have no outcome. Raises StepFailed; suspends the branch when items wait for a retry."""
@@ -69,8 +88,11 @@ class _Map:
             for branch in branches:
                 branch.cancel()  # when this call was cut, its items go no further (F59)
         ends = [None if branch.cancelled() else branch.exception() for branch in branches]  # each one must be asked
+        for end in ends:
+            if isinstance(end, Diverged):
+                raise end
         if any(branch.cancelled() for branch in branches) or any(isinstance(end, Suspend) for end in ends):
-            self._pass.refuse()
+            await self._pass.stop()
         for end in filter(None, ends):
             raise end
         if self._failures:
@@ -86,9 +108,11 @@ class _Map:
     async def _branch(self) -> None:
         """Run one item after the other, until there are none or one has failed for good."""
         for index, item in self._items:
+            if self._has_diverged:
+                return
             arguments = digest((item,), {})
             if index in self._digests:
-                attempts.check_digest(self._pass, self._item(index, arguments), self._digests.pop(index))
+                self._check(index, arguments)
                 continue
             if self._failures:
                 return
@@ -97,8 +121,17 @@ class _Map:
                 return
             await self._run(index, self._item(index, arguments)._replace(args=(item,)))
 
+    def _check(self, index: int, arguments: int) -> None:
+        try:
+            attempts.check_digest(self._pass, self._item(index, arguments), self._digests.pop(index))
+        except Diverged:
+            self._has_diverged = True
+            raise
+
     def _differ(self, expected: str, met: str) -> None:
-        attempts.differ(self._pass, Diverged(step=self._call.key, expected=f"a map {expected}", met=met))
+        error = Diverged(step=self._call.key, expected=f"a map {expected}", met=met)
+        self._has_diverged = self._pass.around.is_strict
+        attempts.differ(self._pass, error)
 
     async def _run(self, index: int, item: Call) -> None:
         try:
@@ -113,7 +146,7 @@ class _Map:
 
     def _failed(self) -> StepFailed:
         first = self._failures[min(self._failures)]
-        failed = StepFailed(
+        return StepFailed(
             step=first.step,
             attempts=first.attempts,
             error_type=first.error_type,
@@ -122,5 +155,3 @@ class _Map:
             causes=first.causes,
             steps=[failure.step for failure in self._failures.values()],
         )
-        failed.__cause__ = first.__cause__
-        return failed

@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import timedelta
 from random import SystemRandom
+from typing import Any
 
 from stepwell.core.model import Claimed, ExecutionId, SessionId, WorkerInfo
 from stepwell.core.polling import SUSPECT_CRASHES
@@ -16,7 +17,7 @@ from stepwell.errors import DatabaseError, LeaseLost
 from stepwell.runtime.executor import execute
 from stepwell.runtime.heart import Heart
 from stepwell.runtime.passes import Closing, Pass, Surroundings
-from stepwell.runtime.registry import Registry
+from stepwell.runtime.registry import Registry, Workflow
 from stepwell.store.base import Backend
 from stepwell.store.flush import GroupCommit
 
@@ -74,6 +75,7 @@ class Shift:
             session,
             self._commit,
             threads,
+            asyncio.Semaphore(settings.step_threads),
             workflow_threads,
             SystemRandom().random,
             settings.short_wait,
@@ -97,22 +99,24 @@ class Shift:
     def start(self, claimed: Claimed) -> None:
         """Run a pass of the execution."""
         self._suspects += _is_suspect(claimed)
-        task = asyncio.get_running_loop().create_task(self._run(claimed))
+        workflow = self._registry[claimed.workflow]
+        # made here, not in the task: what is closed before the task begins must find it
+        pass_ = self._passes[claimed.id] = Pass(claimed, self._around, retry=workflow.retry)
+        task = asyncio.get_running_loop().create_task(self._run(pass_, workflow))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
-    async def _run(self, claimed: Claimed) -> None:
+    async def _run(self, pass_: Pass, workflow: Workflow[Any, Any]) -> None:
         try:
-            workflow = self._registry[claimed.workflow]
-            pass_ = self._passes[claimed.id] = Pass(claimed, self._around, retry=workflow.retry)
             await execute(pass_, workflow)
         finally:
-            self._suspects -= _is_suspect(claimed)
-            self._passes.pop(claimed.id, None)
+            self._suspects -= _is_suspect(pass_.execution)
+            self._passes.pop(pass_.id, None)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = asyncio.CancelledError("somebody cancelled it") if task.cancelled() else task.exception()
+        if error is not None and self.lost is None:
             # an execution that is owned but not run would wait for ever: give the session up, with all it owns (F7)
             log.error("a pass ended with an error of the engine", exc_info=error)
             self._commit.give_up(LeaseLost(f"an error of the engine: {error!r}"))

@@ -164,8 +164,12 @@ class Step:
 
     async def _recorded(self, key: Key, kind: Kind, arguments: int, make: Callable[[], datetime]) -> datetime:
         """The time stored under this key; made and stored on the first pass."""
-        stored = self._pass.stored(key, kind)
+        try:
+            stored = self._pass.replay.stored(key, kind)
+        except Diverged as error:
+            await self._pass.diverge(error)
         if stored is None:
+            await self._pass.admit()
             self._pass.enter()
             try:
                 value, at = _TIME.encode(make())
@@ -176,7 +180,9 @@ class Step:
         await asyncio.sleep(0)  # as in attempts.run
         until = _TIME.decode(stored.value)
         if kind is Kind.SLEEP and stored.digest != arguments and until > self._pass.now():
-            self._pass.diverge(Diverged(step=key, expected=f"a sleep until {until:%Y-%m-%d %H:%M:%S}Z", met="another"))
+            await self._pass.diverge(
+                Diverged(step=key, expected=f"a sleep until {until:%Y-%m-%d %H:%M:%S}Z", met="another")
+            )
         return until
 
 

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context
 from typing import Any
 
 import psycopg
 
 from stepwell.core.model import Batch, Ending, ExecutionId, FailedAttempt, NewCheckpoint, SessionId
-from stepwell.errors import DatabaseUnavailable, LeaseLost
+from stepwell.errors import DatabaseUnavailable, InvalidValue, LeaseLost
 from stepwell.store.base import Store
 
 log = logging.getLogger("stepwell.worker")
 
 MAX_ROWS = 4_000  # of one kind in one flush: a statement stays under a tenth of a second
+MAX_BYTES = 16_000_000  # of values in one flush; one message of the protocol holds 1 GB
+
+# classes of errors by which nothing was changed and nothing is wrong with the rows: rolled back by a conflict, out of
+# resources (a full disk), not in the right state, stopped by an operator or a time limit, trouble of the system
+PASSING = ("40", "53", "55", "57", "58")
+MAX_TRIES = 20
+PAUSE_SECONDS = 0.1  # and one more of it after each try: about 20 s in all, while the heartbeat keeps the lease
 
 _Row = NewCheckpoint | FailedAttempt | Ending
 
@@ -75,7 +82,8 @@ class GroupCommit:
     async def _flush_all(self) -> None:
         try:
             while self._rows and self._lost is None:
-                rows, self._rows = self._rows[:MAX_ROWS], self._rows[MAX_ROWS:]
+                size = _size(self._rows)
+                rows, self._rows = self._rows[:size], self._rows[size:]
                 try:
                     await self._flush(rows)
                 except Exception as error:
@@ -86,11 +94,15 @@ class GroupCommit:
         finally:
             self._flushing = None
 
-    async def _flush(self, rows: list[tuple[_Row, asyncio.Future[None]]]) -> None:
+    async def _flush(self, rows: list[tuple[_Row, asyncio.Future[None]]], tries: int = 0) -> None:
         try:
             flushed = await self._store.flush(self._session, _batch(row for row, _ in rows))
         except psycopg.Error as error:
-            await self._isolate(rows, error)
+            if _is_passing(error) and tries < MAX_TRIES:
+                await asyncio.sleep(PAUSE_SECONDS * (tries + 1))
+                await self._flush(rows, tries + 1)
+            else:
+                await self._isolate(rows, error)
             return
         if flushed.cancelling:
             self._on_cancelling(flushed.cancelling)
@@ -105,11 +117,28 @@ class GroupCommit:
     async def _isolate(self, rows: list[tuple[_Row, asyncio.Future[None]]], error: psycopg.Error) -> None:
         """The database refused something in the batch: halve it until only the culprit gets the error (F7)."""
         if len(rows) == 1:
-            _fail(rows, error)
+            if _is_passing(error):
+                raise DatabaseUnavailable(f"the database does not take a write: {error}") from error
+            _fail(rows, InvalidValue(path="$", reason=f"is refused by the database: {error}"))
             return
         middle = len(rows) // 2
         await self._flush(rows[:middle])
         await self._flush(rows[middle:])
+
+
+def _size(rows: Sequence[tuple[_Row, asyncio.Future[None]]]) -> int:
+    """How many rows the next flush takes: bounded by number and by bytes."""
+    total = 0
+    for index, (row, _) in enumerate(rows[:MAX_ROWS]):
+        total += len(row.value) if isinstance(row, NewCheckpoint) else 0
+        if total > MAX_BYTES:
+            return max(index, 1)
+    return MAX_ROWS
+
+
+def _is_passing(error: psycopg.Error) -> bool:
+    """Whether the same statement may go through later: nothing was changed, and nothing is wrong with it."""
+    return (error.sqlstate or "")[:2] in PASSING
 
 
 def _batch(rows: Iterable[_Row]) -> Batch:

@@ -41,7 +41,7 @@ class PostgresPulse:
             if self._connection is None or self._connection.closed:
                 self._connection = psycopg.connect(self._route.conninfo, autocommit=True, prepare_threshold=None)
             return _execute(self._connection, statement(name, self._schema).text, parameters)
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:  # whatever it is, such as a server that only reads now: the heart must go on
             self.close()
             raise unavailable(error) from error
 

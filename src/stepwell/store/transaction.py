@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from stepwell.core.model import NewCheckpoint, SessionId
 from stepwell.errors import DatabaseUnavailable, LeaseLost
@@ -21,14 +28,15 @@ from stepwell.store.statements import statement
 
 MAX_CONNECTIONS = 8  # each kind: a transaction holds one only while its function runs
 CANCEL_SECONDS = 5.0  # for the server to be told that a statement is no longer wanted
-WAIT_SECONDS = 60.0  # for a free connection; after that the step's attempt fails and is retried
+WAIT_SECONDS = 60.0  # for a free connection; after that the database counts as unavailable
 
 
 class Transactions:
     """The connections for `step.transaction`, opened when first needed, without the engine's planner settings.
 
-    The function runs inside a transaction block of psycopg's: its own blocks are savepoints in it, and a `commit()` of
-    its own, which would part its writes from the checkpoint, is refused.
+    A connection is tried before it is lent: after a restart of the server all of them are stale, and a step that was
+    given one would lose an attempt. The function runs inside a transaction block of psycopg's: its own blocks are
+    savepoints in it, and a `commit()` of its own, which would part its writes from the checkpoint, is refused.
     """
 
     def __init__(self, schema: str, url: str) -> None:
@@ -51,13 +59,12 @@ class Transactions:
     @asynccontextmanager
     async def _open_async(self, session: SessionId) -> AsyncIterator[Transaction]:
         pool = await self._asynchronous()
-        try:
+        with _reaching():
             connection = await pool.getconn(WAIT_SECONDS)
-        except PoolTimeout as error:
-            raise DatabaseUnavailable(f"no connection for a transaction: {error}") from error
         block = AsyncExitStack()
         try:
-            await block.enter_async_context(connection.transaction())
+            with _reaching():
+                await block.enter_async_context(connection.transaction())
             yield _AsyncTransaction(connection, block, session, self._schema)
         finally:
             await _shielded(_put_back(pool, connection, block))
@@ -66,10 +73,12 @@ class Transactions:
     async def _open_sync(self, session: SessionId) -> AsyncIterator[Transaction]:
         pool = await self._synchronous()
         async with self._slot():
-            connection = await _taken(pool)
+            with _reaching():
+                connection = await _taken(pool)
             block, put_back = ExitStack(), _give_up
             try:
-                await asyncio.to_thread(block.enter_context, connection.transaction())
+                with _reaching():
+                    await asyncio.to_thread(block.enter_context, connection.transaction())
                 yield _SyncTransaction(connection, block, session, self._schema)
                 put_back = _put_back_sync
             finally:
@@ -91,7 +100,8 @@ class Transactions:
     async def _asynchronous(self) -> AsyncConnectionPool[Any]:
         async with self._opening:
             if self._async_pool is None:
-                pool = AsyncConnectionPool(**self._settings(), open=False)
+                check = AsyncConnectionPool.check_connection
+                pool = AsyncConnectionPool(**self._settings(), check=check, open=False)
                 await pool.open()
                 self._async_pool = pool
             return self._async_pool
@@ -99,7 +109,8 @@ class Transactions:
     async def _synchronous(self) -> ConnectionPool[Any]:
         async with self._opening:
             if self._sync_pool is None:
-                self._sync_pool = ConnectionPool(**self._settings(), open=True)
+                check = ConnectionPool.check_connection
+                self._sync_pool = ConnectionPool(**self._settings(), check=check, open=True)
             return self._sync_pool
 
     def _settings(self) -> dict[str, Any]:
@@ -119,8 +130,15 @@ async def _taken(pool: ConnectionPool[Any]) -> psycopg.Connection[Any]:
     except asyncio.CancelledError:
         taking.add_done_callback(lambda taken: None if taken.exception() else pool.putconn(taken.result()))
         raise
-    except PoolTimeout as error:
-        raise DatabaseUnavailable(f"no connection for a transaction: {error}") from error
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    """Before a transaction has begun the database is at fault, not the step."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise unavailable(error) from error
 
 
 async def _shielded(work: Awaitable[None]) -> None:

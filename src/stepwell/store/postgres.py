@@ -59,6 +59,7 @@ class PostgresStore:
         self._main, self._flushes = Line(self.route, self._listen), Line(self.route)
         self._starts, self._reads = Line(self._impatient_route), Line(self.route)
         self._listeners: dict[object, Callable[[str], None]] = {}
+        self._unclosed: set[SessionId] = set()
         self._transactions = Transactions(self.schema, self.url)
 
     async def open(self) -> None:
@@ -109,6 +110,8 @@ class PostgresStore:
     # --- sessions -------------------------------------------------------------------------------------------------
 
     async def open_session(self, worker: WorkerInfo, *, lease_for: timedelta) -> SessionId:
+        for unclosed in tuple(self._unclosed):
+            await self.close_session(unclosed)
         session = SessionId(new_id())
         await self._run(
             "open_session",
@@ -121,7 +124,13 @@ class PostgresStore:
         return session
 
     async def close_session(self, session: SessionId) -> None:
+        """As Sessions.close_session. One that could not be closed is closed before the next one is opened.
+
+        So an outage that ends within the lease is no crash of anybody's.
+        """
+        self._unclosed.add(session)
         await self._run("close_session", session.bytes)
+        self._unclosed.discard(session)
 
     async def set_idle(self, session: SessionId, *, is_idle: bool) -> None:
         await self._run("set_idle", session.bytes, binary.boolean(is_idle))

@@ -68,6 +68,7 @@ create function audit.note_stored() returns trigger language plpgsql as $$
 begin
     insert into audit.stored (execution_id, key, owner, value)
     select new.execution_id, new.key, x.owner, new.value from stepwell.execution x where x.id = new.execution_id;
+    perform pg_notify('audit', '');
     return new;
 end $$;
 

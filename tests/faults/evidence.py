@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
@@ -21,7 +21,7 @@ class Promise(NamedTuple):
     """An accepted start, and what a run without faults would make of it."""
 
     result: Any
-    steps: frozenset[str]
+    steps: Set[str]
     status: str
 
 

@@ -120,6 +120,13 @@ async def errand(number: int, step: Step) -> int:
     return (await step.run("fetch", fetch, number, 0.001)).value
 
 
+@app.workflow(retry=QUICK)
+async def purchase(number: int, step: Step) -> int:
+    """One transaction."""
+    booked = await step.transaction("book", book_in_thread, Done(number, ""))
+    return booked.value
+
+
 async def spin(seconds: float) -> Done:
     with noted() as token:
         until = time.monotonic() + seconds

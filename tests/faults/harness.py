@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -79,29 +79,35 @@ class Site:
     async def start_journeys(self, count: int, *, pace: float = PACE, rest: float = REST) -> None:
         """Start journeys, every fourth one as a plain function."""
         first = len(self.promises)
-        for workflow, numbers in (
-            ("journey", [number for number in range(first, first + count) if number % 4 != 3]),
-            ("plain-journey", [number for number in range(first, first + count) if number % 4 == 3]),
-        ):
+        plain = [number for number in range(first, first + count) if number % 4 == 3]
+        others = [number for number in range(first, first + count) if number % 4 != 3]
+        for workflow, numbers in (("journey", others), ("plain-journey", plain)):
             inputs = [{"number": number, "pace": pace, "rest": rest} for number in numbers]
-            handles: list[Handle[Any]] = await self.app.start_many(workflow, inputs)
-            for number, handle in zip(numbers, handles, strict=True):
-                self.promise(handle.id, flows.journey_result(number), steps=flows.JOURNEY_STEPS)
+            results = [flows.journey_result(number) for number in numbers]
+            await self.start(workflow, inputs, results, steps=flows.JOURNEY_STEPS)
 
     async def start_errands(self, count: int) -> None:
-        """Start workflows of one step."""
-        handles: list[Handle[Any]] = await self.app.start_many(
-            "errand", [{"number": number} for number in range(count)]
-        )
-        for number, handle in enumerate(handles):
-            self.promise(handle.id, number + 1, steps=frozenset({"fetch"}))
+        """Start workflows of one short step."""
+        inputs = [{"number": number} for number in range(count)]
+        await self.start("errand", inputs, [number + 1 for number in range(count)], steps={"fetch"})
+
+    async def start_purchase(self) -> None:
+        """Start a workflow of one transaction."""
+        await self.start("purchase", [{"number": 1}], [5], steps={"book"})
 
     async def start_hog(self, way: str, *, seconds: float) -> None:
         """Start a workflow of one step that starves its process in this way."""
-        handle: Handle[Any] = await self.app.start("hog", {"way": way, "seconds": seconds})
-        self.promise(handle.id, 0, steps=frozenset({"hog"}))
+        await self.start("hog", [{"way": way, "seconds": seconds}], [0], steps={"hog"})
 
-    def promise(self, execution_id: UUID, result: Any, *, steps: frozenset[str], status: str = "completed") -> None:
+    async def start(
+        self, workflow: str, inputs: Sequence[Mapping[str, Any]], results: Sequence[Any], *, steps: Set[str]
+    ) -> None:
+        """Start executions, and note what must come of them."""
+        handles: list[Handle[Any]] = await self.app.start_many(workflow, inputs)
+        for handle, result in zip(handles, results, strict=True):
+            self.promise(handle.id, result, steps=steps)
+
+    def promise(self, execution_id: UUID, result: Any, *, steps: Set[str], status: str = "completed") -> None:
         """Note that a start was accepted, and what must come of it."""
         self.promises[execution_id] = Promise(result, steps, status)
 

@@ -8,35 +8,53 @@ from functools import cache
 from stepwell.store import statements
 from stepwell.store.statements import DEFAULT_SCHEMA, Statement
 
-# mutant: statement: (what it says, what the mutant says)
-MUTANTS: dict[str, dict[str, list[tuple[str, str]]]] = {
-    "a flush without the fence": {
-        "flush": [
-            ("select id from stepwell.worker where id = $1::uuid for key share", "select $1::uuid as id"),
-            ("where (select x.owner from stepwell.execution x where x.id = n.execution_id)", "where me.id"),
-            ("and x.owner is not distinct from me.id", ""),
-        ]
+Changes = dict[str, list[tuple[str, str]]]  # statement: (what it says, what the mutant says)
+
+_SESSION = ("select id from stepwell.worker where id = $1::uuid for key share", "select $1::uuid as id")
+_OWNER = ("where (select x.owner from stepwell.execution x where x.id = n.execution_id)", "where me.id")
+
+# In time a worker hears that its session has ended, and stops by itself. A mutant that does not hear it needs no luck.
+_DEAF: Changes = {
+    "beat": [
+        ("update stepwell.worker set expires_at = now() + $2::float8 * interval '1 second'\nwhere id = $1::uuid\n", ""),
+        ("returning array", "select array"),
+        ("x.cancel_requested_at is not null", "x.cancel_requested_at is not null and $2::float8 > 0"),
+    ],
+    "claim": [
+        (
+            "select id from stepwell.worker where id = $1::uuid and expires_at > now() for key share",
+            "select $1::uuid as id",
+        )
+    ],
+}
+
+MUTANTS: dict[str, Changes] = {
+    "writes are not fenced": {
+        **_DEAF,
+        "checkpoint": [_SESSION, _OWNER],
+        "flush": [_SESSION, _OWNER, ("and x.owner is not distinct from me.id", "")],
     },
-    "a transaction without the fence": {
+    "transactions are not fenced": {
+        **_DEAF,
         "record": [
-            (
-                "select w.id from stepwell.worker w join stepwell.execution x on x.owner = w.id\n"
-                "    where w.id = $1::uuid and x.id = $2::uuid\n"
-                "    for key share of w for share of x",
-                "select $1::uuid as id",
-            )
-        ]
-    },
-    "a reaper that goes by its own clock": {
-        "reap": [("expires_at < now() ", "expires_at < now() + interval '2 hours' ")],
-    },
-    "a claim that takes what others run": {
-        "claim": [
-            ("where e.queue = q.name and e.due_at >= $5::timestamptz and e.due_at <= now() and e.crashes < 2",
-             "where e.queue = q.name and $5::timestamptz is not null and e.finished_at is null and e.crashes < 2"),
+            ("select w.id from stepwell.worker w join stepwell.execution x on x.owner = w.id", "select $1::uuid as id"),
+            ("where w.id = $1::uuid and x.id = $2::uuid", ""),
+            ("for key share of w for share of x", ""),
         ],
     },
-}  # fmt: skip
+    "leases are judged by a clock that is two hours fast": {
+        "reap": [("expires_at < now() ", "expires_at < now() + interval '2 hours' ")],
+    },
+    "claims take what others run": {
+        "claim": [
+            (
+                "and e.due_at >= $5::timestamptz and e.due_at <= now() and e.crashes < 2\n",
+                "and e.finished_at is null\n",
+            ),
+            ("e.due_at >= $5::timestamptz and e.crashes < 2", "e.due_at >= $5::timestamptz"),
+        ],
+    },
+}
 
 
 def plant(mutant: str) -> None:
@@ -44,9 +62,7 @@ def plant(mutant: str) -> None:
     statements.statement = _mutated(MUTANTS[mutant], statements.statement)  # type: ignore[assignment]
 
 
-def _mutated(
-    changes: dict[str, list[tuple[str, str]]], original: Callable[[str, str], Statement]
-) -> Callable[[str, str], Statement]:
+def _mutated(changes: Changes, original: Callable[[str, str], Statement]) -> Callable[[str, str], Statement]:
     @cache
     def statement(name: str, schema: str = DEFAULT_SCHEMA) -> Statement:
         found = original(name, schema)

@@ -106,7 +106,7 @@ async def test_poison_fails_alone(site: Site) -> None:
     """F63, F64: an execution that ends its worker every time is stopped; the 200 others beside it complete."""
     await site.start_journeys(100)
     poison: Handle[Any] = await site.app.start("poison")
-    site.promise(poison.id, None, steps=frozenset({"fetch"}), status="failed")
+    site.promise(poison.id, None, steps={"fetch"}, status="failed")
     await site.start_journeys(100)
 
     async def is_failed() -> bool:

@@ -156,10 +156,16 @@ class PostgresStore:
             try:
                 found = await self._run("create", *parameters, on=self._starts)
             except DatabaseUnavailable:
-                found = await self._run("create", *parameters, on=self._starts)
+                found = await self._create_again(parameters)
         except psycopg.errors.LockNotAvailable as error:
             raise _held_up(new) from error
         return rows.created_of(new, found)
+
+    async def _create_again(self, parameters: Sequence[bytes]) -> Rows:
+        try:
+            return await self._run("create", *parameters, on=self._starts)
+        except psycopg.errors.UniqueViolation:  # the first one was still under way, and has committed since (F23)
+            return await self._run("create", *parameters, on=self._starts)
 
     async def claim(self, session: SessionId, request: ClaimRequest) -> Claim:
         found = await self._run(

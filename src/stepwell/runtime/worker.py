@@ -7,14 +7,14 @@ import logging
 import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from random import SystemRandom
 
 from stepwell.core.model import Claim, ClaimRequest
 from stepwell.core.polling import CLAIM_SIZE, Head, next_poll
 from stepwell.core.retry import Retry
-from stepwell.errors import DatabaseUnavailable, InvalidOption, LeaseLost
+from stepwell.errors import DatabaseError, DatabaseNotReady, DatabaseUnavailable, InvalidOption, LeaseLost
 from stepwell.failpoints import failpoint
 from stepwell.runtime.branches import counted_tasks
 from stepwell.runtime.registry import Registry
@@ -43,7 +43,8 @@ class Worker:
         self._workflow_threads = ThreadPoolExecutor(settings.workflow_threads, thread_name_prefix="stepwell-workflow")
         self._random = SystemRandom().random
         self._changed = asyncio.Event()
-        self._stopping = False
+        self._stopping = asyncio.Event()
+        self._failures = 0  # in a row
         self.ready = asyncio.Event()
         self._forget()
 
@@ -56,29 +57,44 @@ class Worker:
 
     def stop(self) -> None:
         """Claim nothing more; running steps get their grace, the rest is handed back at once."""
-        self._stopping = True
+        self._stopping.set()
         self._changed.set()
 
     async def run(self) -> None:
-        """Work until stopped. Goes on after losing the database or its session, with growing, random pauses."""
-        failures = 0
+        """Work until stopped. Goes on after any error, in a new session, with growing, random pauses.
+
+        Raises DatabaseNotReady when the first session cannot be opened because of it: that takes an operator.
+        """
         async with AsyncExitStack() as stack:
             stack.enter_context(counted_tasks())
             stack.callback(self._store.subscribe(self._hear))
             stack.callback(self._threads.shutdown, wait=False, cancel_futures=True)
             stack.callback(self._workflow_threads.shutdown, wait=False, cancel_futures=True)
-            while not self._stopping:
+            while not self._stopping.is_set():
                 try:
                     await self._work_shift()
-                    failures = 0
-                except DatabaseUnavailable as error:
-                    failures += 1
-                    pause = _RECONNECT.longest_delay(failures) * (0.5 + self._random() / 2)
-                    log.warning("%s; trying again in %.1f s", error, pause.total_seconds())
-                    await self._wait(pause)
+                except Exception as error:
+                    if isinstance(error, DatabaseNotReady) and not self.ready.is_set():
+                        raise
+                    await self._pause_after(error)
+
+    async def _pause_after(self, error: Exception) -> None:
+        """Only a stop cuts the pause short: hints come in numbers while a database comes back."""
+        self._failures += 1
+        pause = (_RECONNECT.longest_delay(self._failures) * (0.5 + self._random() / 2)).total_seconds()
+        if isinstance(error, DatabaseError):
+            log.warning("%s; trying again in %.1f s", error, pause)
+        else:
+            log.error("the worker's session ended with an error; trying again in %.1f s", pause, exc_info=error)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._stopping.wait()
 
     async def _work_shift(self) -> None:
-        """One session. Raises DatabaseUnavailable when it could not be opened or the database went away."""
+        """One session. Raises what ended it, unless it was a stop or the lease.
+
+        An error that leaves the session alive ends it as a stop does: running steps get their grace.
+        """
         shift = await open_shift(
             self._store,
             self._registry,
@@ -92,8 +108,10 @@ class Worker:
         self._forget()
         self.ready.set()
         try:
-            while not self._stopping and shift.lost is None:
-                await self._wait(await self.tick(shift))
+            while not self._stopping.is_set() and shift.lost is None:
+                delay = await self.tick(shift)
+                self._failures = 0
+                await self._wait(delay)
         except (DatabaseUnavailable, LeaseLost) as error:
             shift.lose(error)
         finally:
@@ -153,7 +171,7 @@ class Worker:
             self._changed.set()
 
     def _slot_freed(self) -> None:
-        if self._is_hungry or self._stopping:
+        if self._is_hungry or self._stopping.is_set():
             self._changed.set()
 
     async def _wait(self, delay: timedelta | None) -> None:

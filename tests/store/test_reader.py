@@ -169,6 +169,7 @@ async def test_steps_are_read_in_pages_by_key_and_attempt(world: World) -> None:
 
 
 async def test_items_of_a_map_are_read_back(world: World) -> None:
+    """A branch may be called like an item: what is stored of it is none."""
     session = await world.worker()
     started, other = await world.running(session), await world.running(session)
     numbers = [0, 1, 2, 9, 10, 11, 100, 99_999]
@@ -180,6 +181,10 @@ async def test_items_of_a_map_are_read_back(world: World) -> None:
             checkpoint(started, "enrich#2/#5", kind=Kind.ITEM),
             checkpoint(started, "enrich/2/#5", kind=Kind.ITEM),
             checkpoint(started, "enrichment/#5", kind=Kind.ITEM),
+            checkpoint(started, "enrich/#7", kind=Kind.STEP),
+            checkpoint(started, "enrich/#7/store", kind=Kind.STEP),
+            checkpoint(started, "enrich/#7/#3", kind=Kind.ITEM),
+            checkpoint(started, "enrich/#7/pages/#3", kind=Kind.ITEM),
             checkpoint(other, "enrich/#7", kind=Kind.ITEM),
         ],
     )
@@ -208,11 +213,12 @@ async def test_map_without_items_has_none(world: World) -> None:
 async def test_progress_counts_the_items_of_each_map(world: World) -> None:
     session = await world.worker()
     started, other = await world.running(session), await world.running(session)
-    items = [(started, "enrich", 3), (started, "enrich#2", 1), (other, "enrich", 5)]
+    maps = {"enrich": 3, "enrich#2": 1, "enrich/#1": 2, "enrich/#1/pages2": 12}
+    items = [*((started, key, count) for key, count in maps.items()), (other, "enrich", 5)]
     rows = [checkpoint(id, f"{key}/#{n}", kind=Kind.ITEM) for id, key, count in items for n in range(count)]
     await world.flush(session, checkpoints=[*rows, checkpoint(started, "fetch")])
 
-    assert await world.store.progress(started) == {"enrich": 3, "enrich#2": 1}
+    assert await world.store.progress(started) == maps
     assert await world.store.progress(unknown()) == {}
 
 

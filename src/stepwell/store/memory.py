@@ -303,14 +303,15 @@ class MemoryStore:
             row = self._executions.get(execution_id)
             stored = sorted(row.checkpoints.items()) if row else []
         for name, one in stored:
-            if name.startswith(prefix):
-                yield int(name.removeprefix(prefix)), one.checkpoint
+            number = name.removeprefix(prefix)
+            if one.checkpoint.kind == Kind.ITEM and number != name and "/" not in number:
+                yield int(number), one.checkpoint
 
     async def progress(self, execution_id: ExecutionId) -> dict[str, int]:
         with self._lock:
             row = self._executions.get(execution_id)
             stored = row.checkpoints.items() if row else ()
-            return dict(Counter(key.split("/#")[0] for key, one in stored if one.checkpoint.kind == Kind.ITEM))
+            return dict(Counter(key.rpartition("/#")[0] for key, one in stored if one.checkpoint.kind == Kind.ITEM))
 
     async def ended(self, ids: Sequence[ExecutionId]) -> Sequence[Execution]:
         with self._lock:

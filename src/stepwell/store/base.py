@@ -11,7 +11,7 @@ A caller asks for the narrowest protocol that serves it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -152,6 +152,3 @@ class Backend(Store, Reader, Wakeups, Protocol):
 
     async def close(self) -> None:
         """Give everything back. Idempotent."""
-
-
-Retrying = Callable[[], Awaitable[Any]]

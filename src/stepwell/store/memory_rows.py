@@ -27,9 +27,8 @@ from stepwell.core.model import (
     Tried,
     WorkerInfo,
 )
+from stepwell.core.polling import SUSPECT_CRASHES
 from stepwell.core.status import Status, may_move
-
-SUSPECT_CRASHES = 2  # an execution that crashed so many workers in a row is claimed alone
 
 Written = NewCheckpoint | FailedAttempt | Ending
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import psycopg
 import pytest
 
-from stepwell import App, DatabaseNotReady, DatabaseUnavailable
-from stepwell.core.model import Claim, ClaimRequest, SessionId, WorkerInfo
+from stepwell import App, DatabaseNotReady, DatabaseUnavailable, Step
+from stepwell.core.model import Claim, ClaimRequest, Reaped, SessionId, WorkerInfo
 from stepwell.runtime.worker import Worker
-from tests.runtime.lab import SIGNAL_SECONDS, Lab, LabStore
+from tests.runtime.lab import SIGNAL_SECONDS, Gate, Lab, LabStore
 
 TROUBLES = [
     psycopg.errors.QueryCanceled("canceling statement due to statement timeout"),
@@ -33,6 +36,7 @@ class TroubledStore(LabStore):
         self.when_claiming: list[Exception] = []
         self.when_idle: list[Exception] = []
         self.asked_to_open = asyncio.Semaphore(0)
+        self.on_reap: Callable[[], None] = lambda: None
         self.claims_before_each = 0
         self._claims = 0
 
@@ -53,6 +57,10 @@ class TroubledStore(LabStore):
         if self.when_idle:
             raise self.when_idle.pop(0)
         await super().set_idle(session, is_idle=is_idle)
+
+    def reap(self, *, max_crashes: int) -> Reaped:
+        self.on_reap()
+        return super().reap(max_crashes=max_crashes)
 
 
 class TroubledLab(Lab):
@@ -154,3 +162,45 @@ async def test_stop_cuts_a_pause_short(lab: TroubledLab) -> None:
         await running
 
     assert asyncio.get_running_loop().time() - began < 0.7
+
+
+@pytest.mark.parametrize("what", ["on_beat", "on_reap"])
+async def test_error_in_the_heartbeat_ends_the_session_not_the_worker(lab: TroubledLab, what: str) -> None:
+    gate = Gate()
+
+    @lab.app.workflow
+    async def slow(step: Step) -> str:
+        return await step.run("slow", gate)
+
+    def fail() -> None:
+        setattr(lab.store, what, lambda: None)
+        raise psycopg.errors.InternalError_("an answer that nobody has thought of")
+
+    handle = await lab.app.start(slow)
+    async with lab.worker(lease_for=timedelta(milliseconds=60)):
+        await gate.begun.wait()
+        setattr(lab.store, what, fail)
+        async with asyncio.timeout(SIGNAL_SECONDS):
+            await gate.was_cut.wait()
+        gate.let_go.set()
+        assert await lab.result(handle) == "through"
+
+
+async def test_worker_stops_though_all_threads_of_the_loop_are_taken(lab: TroubledLab) -> None:
+    begun, let_go = threading.Event(), threading.Event()
+
+    def hog() -> None:
+        begun.set()
+        let_go.wait(2 * SIGNAL_SECONDS)
+
+    loop = asyncio.get_running_loop()
+    threads = ThreadPoolExecutor(1)
+    loop.set_default_executor(threads)
+    try:
+        async with lab.worker():
+            hogging = loop.run_in_executor(None, hog)
+    finally:
+        let_go.set()
+    await hogging
+
+    assert begun.is_set()

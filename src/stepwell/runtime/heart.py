@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import timedelta
 
 from stepwell.core.model import ExecutionId
@@ -32,24 +33,37 @@ class Heart:
         self._on_lost, self._on_cancelling = on_lost, on_cancelling
         self._loop = asyncio.get_running_loop()
         self._stopping = threading.Event()
+        self._ended = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="stepwell-heartbeat", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     async def stop(self) -> None:
-        """Return when the thread has ended."""
+        """Return when the thread has come to its end."""
         self._stopping.set()
-        await asyncio.to_thread(self._thread.join)
+        # no thread waits for it: those of the loop's executor may all be busy with code of the user's
+        await self._ended.wait()
 
     def _run(self) -> None:
+        try:
+            self._beat_on()
+        except Exception as error:
+            log.error("the heartbeat ended with an error", exc_info=error)
+            self._tell(self._on_lost, error)
+        finally:
+            self._pulse.close()
+            self._tell(self._ended.set)
+
+    def _beat_on(self) -> None:
+        """Until stopped, or the lease is lost."""
         kept_at = time.monotonic()
         while not self._stopping.wait(self._lease_seconds / 3):
             asked_at = time.monotonic()
             failpoint("in_heartbeat")
             try:
                 if not self._beat():
-                    break
+                    return
                 kept_at = asked_at
                 failpoint("in_sweep")
                 self._reap()
@@ -57,8 +71,7 @@ class Heart:
                 # when the lease has run out by our own clock others have taken over: going on would double effects
                 if time.monotonic() - kept_at > self._lease_seconds:
                     self._tell(self._on_lost, error)
-                    break
-        self._pulse.close()
+                    return
 
     def _beat(self) -> bool:
         cancelling = self._pulse.beat()
@@ -77,6 +90,6 @@ class Heart:
                 reaped.sessions, reaped.freed, len(reaped.failed),
             )  # fmt: skip
 
-    def _tell(self, callback: Callable[..., None], news: object) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(callback, news)
+    def _tell(self, callback: Callable[..., None], *news: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+            self._loop.call_soon_threadsafe(callback, *news)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -12,6 +13,7 @@ from psycopg.conninfo import make_conninfo
 from stepwell.core.model import Filter
 from stepwell.errors import DatabaseUnavailable
 from stepwell.store.foreign import create_on_sync
+from stepwell.store.migrate import LOCK_TIMEOUT, migrate, migrations
 from tests.store.world import SIGNAL_SECONDS, PostgresWorld, execution
 
 
@@ -79,3 +81,19 @@ async def test_idle_worker_needs_no_connections_for_starts_and_reading(postgres:
             " where datname = current_database() and application_name = 'stepwell' and pid <> pg_backend_pid()"
         ).fetchone()
     assert row == (1,)
+
+
+def test_migration_waits_for_one_that_is_under_way_however_long(empty_database_url: str) -> None:
+    """F97: only a wait for a table is cut short; nine processes that start with the first one need not fail."""
+    waits_long = (
+        "select exists (select from pg_locks, pg_sleep(0.1) where locktype = 'advisory' and not granted"
+        " and waitstart < clock_timestamp() - interval '1 second' - %s::interval)"
+    )
+    with ThreadPoolExecutor(1) as thread, psycopg.connect(empty_database_url, autocommit=True) as first:
+        first.execute("select pg_advisory_lock(hashtextextended('stepwell migration stepwell', 0))")
+        second = thread.submit(migrate, empty_database_url)
+        while first.execute(waits_long, [LOCK_TIMEOUT]).fetchone() != (True,):
+            assert not second.done(), second.result()
+        first.execute("select pg_advisory_unlock_all()")
+
+        assert second.result(SIGNAL_SECONDS) == [migration.name for migration in migrations()]

@@ -97,8 +97,9 @@ def migrate(url: str, *, schema: str = DEFAULT_SCHEMA) -> list[str]:
 
 
 def _apply(connection: psycopg.Connection[Any], schema: str) -> list[str]:
-    connection.execute(sql.SQL("set local lock_timeout = {}").format(LOCK_TIMEOUT))
+    # without a time limit: whoever comes second waits until the first, however long it takes, has done it all
     connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"stepwell migration {schema}"])
+    connection.execute(sql.SQL("set local lock_timeout = {}").format(LOCK_TIMEOUT))
     if not _is_there(connection, schema):  # even "if not exists" asks for the right to create one
         connection.execute(_statements(_SCHEMA, schema))
     connection.execute(_statements(_BOOKKEEPING, schema))

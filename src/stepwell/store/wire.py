@@ -44,7 +44,7 @@ class Wire:
         self._connection = connection
         self._libpq = connection.pgconn
         self.is_pooled = is_pooled
-        self._reader = Transformer.from_context(connection)
+        self._reader = Transformer()  # without the connection, whose time zone would be that of the times (F76)
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Call] = deque()
         self._current: _Call | None = None

@@ -35,7 +35,12 @@ class Client:
         self._results = _Results(store)
 
     async def start(self, new: Sequence[NewExecution]) -> list[Created]:
-        """Accept executions. Raises KeyConflict when a key belongs to another input; up to 2,000 are all or none."""
+        """Accept executions: up to 2,000 all or none, more of them 2,000 at a time.
+
+        Raises KeyConflict when a key belongs to another input: nothing of its part is accepted and nothing after it,
+        and the parts before stay accepted. A start of the same again, without the conflict, answers with those that
+        have keys.
+        """
         created: list[Created] = []
         for start in range(0, len(new), CREATE_SIZE):
             part = new[start : start + CREATE_SIZE]

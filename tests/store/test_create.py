@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from stepwell.client import CREATE_SIZE, Client
 from stepwell.core.model import Created, Filter
 from stepwell.core.status import Status
+from stepwell.errors import KeyConflict
 from tests.store.world import HOUR, World, execution, executions
 
 
@@ -172,3 +174,20 @@ async def test_only_the_first_of_a_key_given_twice_is_compared(world: World) -> 
     answers = await world.store.create([execution(key="k", input=b"1"), execution(key="k", input=b"2")])
 
     assert list(answers) == [Created(taken, is_new=False, input=b"1")] * 2
+
+
+async def test_conflict_refuses_its_part_and_those_after_it(world: World) -> None:
+    """The parts before it stay accepted, and are found again by their keys."""
+    taken = await world.start(key=f"k{CREATE_SIZE + 1}", input=b"1")
+    new = [execution(key=f"k{number}") for number in range(2 * CREATE_SIZE + 1)]
+    client = Client(world.store)
+
+    with pytest.raises(KeyConflict) as caught:
+        await client.start(new)
+    assert (caught.value.execution_id, caught.value.key) == (taken, f"k{CREATE_SIZE + 1}")
+    assert (await world.store.count())[Status.PENDING] == CREATE_SIZE + 1
+
+    again = [execution(key=one.key) for one in new if one.key != caught.value.key]
+    created = await client.start(again)
+    assert [one.is_new for one in created] == [False] * CREATE_SIZE + [True] * CREATE_SIZE
+    assert created[0].id == new[0].id

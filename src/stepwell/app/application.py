@@ -10,9 +10,16 @@ from functools import cached_property
 from typing import Any, ParamSpec, TypeVar, overload
 from uuid import UUID
 
-import msgspec
-
 from stepwell.app import settings
+from stepwell.app.checks import (
+    checked_filter,
+    checked_status,
+    checked_tags,
+    checked_text,
+    execution_id_of,
+    unchecked_input,
+    unchecked_json,
+)
 from stepwell.app.database import Database, GivenBackend, PostgresDatabase
 from stepwell.app.handle import Handle, result_of
 from stepwell.app.sync import SyncApp
@@ -20,11 +27,10 @@ from stepwell.client import Client, check_keys
 from stepwell.codec import codec_for
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import DEFAULT_QUEUE, Created, Execution, ExecutionId, Filter, NewExecution, StepRecord
-from stepwell.core.payload import pack
 from stepwell.core.replay import checked_name
 from stepwell.core.retry import Retry
 from stepwell.core.status import Status
-from stepwell.errors import InvalidInput, InvalidOption, InvalidValue
+from stepwell.errors import InvalidInput, InvalidOption
 from stepwell.inputs import NOTHING
 from stepwell.runtime.functions import duration_option
 from stepwell.runtime.registry import Registry, Workflow
@@ -37,9 +43,6 @@ from stepwell.store.identity import new_id
 P = ParamSpec("P")
 R = TypeVar("R")
 
-MAX_KEY_LENGTH = 500  # characters
-MAX_KEY_BYTES = 1_800  # an index entry holds 2,704, and a workflow's name takes up to 800 of them
-MAX_TAGS = 50
 MAX_PAGE = 10_000  # executions with their payloads, all in memory
 
 AnyWorkflow = Workflow[..., Any] | str
@@ -148,7 +151,11 @@ class App:
         keys: Sequence[str] | None = None,
         tags: Sequence[str] = (),
     ) -> list[Handle[R]]:
-        """Accept many executions of one workflow, one per input, with few statements. See start."""
+        """Accept many executions of one workflow, one per input, with few statements. See start.
+
+        Up to 2,000 are accepted all or none, more of them 2,000 at a time: after a KeyConflict those of earlier
+        statements stay accepted, and are found again by their keys.
+        """
         new = self._new_ones(workflow, inputs, keys=keys, tags=tags)
         return [self._handle(created) for created in await (await self._open()).start(new)]
 
@@ -208,8 +215,8 @@ class App:
             name,
             stored,
             queue,
-            None if key is None else _checked_text("key", key),
-            _checked_tags(tags),
+            None if key is None else checked_text("key", key),
+            checked_tags(tags),
             length.total_seconds() if length else 0.0,
         )
 
@@ -217,7 +224,7 @@ class App:
         """A process without workflows is a bare client: the worker will check the input."""
         if isinstance(workflow, str):
             if not self.registry.names:
-                return checked_name(workflow), DEFAULT_QUEUE, _unchecked_input(workflow, value)
+                return checked_name(workflow), DEFAULT_QUEUE, unchecked_input(workflow, value)
             workflow = self.registry[workflow]
         codec = workflow.input
         if value is NOTHING:
@@ -232,7 +239,7 @@ class App:
 
     def _bound_json(self, workflow: str, text: bytes | None) -> _Bound:
         if not self.registry.names:
-            return checked_name(workflow), DEFAULT_QUEUE, _unchecked_json(workflow, text)
+            return checked_name(workflow), DEFAULT_QUEUE, unchecked_json(workflow, text)
         known = self.registry[workflow]
         stored = known.input.bind((), {}) if text is None else known.input.bind_json(text)
         return known.id, known.queue, stored
@@ -248,13 +255,13 @@ class App:
         Raises ExecutionFailed, ExecutionCancelled, UnknownExecution; ResultTimeout when it takes longer than `timeout`.
         """
         client = await self._open()
-        execution = await client.ended(_id(execution_id), timeout=duration_option("timeout", timeout))
+        execution = await client.ended(execution_id_of(execution_id), timeout=duration_option("timeout", timeout))
         codec = self.registry[execution.workflow].output if execution.workflow in self.registry else codec_for(Any)
         return result_of(execution, codec)
 
     async def get(self, execution_id: UUID | str) -> Execution:
         """The execution as it is now, with the reason why it is not moving. Raises UnknownExecution."""
-        return await (await self._open()).get(_id(execution_id))
+        return await (await self._open()).get(execution_id_of(execution_id))
 
     async def status(self, execution_id: UUID | str) -> Status:
         """The execution's status. Raises UnknownExecution."""
@@ -263,7 +270,7 @@ class App:
     async def steps(self, execution_id: UUID | str) -> list[StepRecord]:
         """Every stored outcome and failed attempt of the execution."""
         client = await self._open()
-        return [record async for record in client.steps(_id(execution_id))]
+        return [record async for record in client.steps(execution_id_of(execution_id))]
 
     async def list(
         self,
@@ -277,11 +284,11 @@ class App:
     ) -> Sequence[Execution]:
         """Executions, newest first, at most `limit`. `before` is the id of the last one of the page before."""
         which = Filter(
-            statuses=(_checked_status(status),) if status else (),
-            workflow=_checked_filter("workflow", workflow.id if isinstance(workflow, Workflow) else workflow),
-            key=_checked_filter("key", key),
-            tag=_checked_filter("tag", tag),
-            before=_id(before) if before else None,
+            statuses=(checked_status(status),) if status else (),
+            workflow=checked_filter("workflow", workflow.id if isinstance(workflow, Workflow) else workflow),
+            key=checked_filter("key", key),
+            tag=checked_filter("tag", tag),
+            before=execution_id_of(before) if before else None,
         )
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidOption(f"limit is {limit}, use 1 to {MAX_PAGE:,} and `before` for the next page")
@@ -292,14 +299,14 @@ class App:
 
         Raises UnknownExecution; NotAllowed when it had already completed or failed.
         """
-        return await (await self._open()).cancel(_id(execution_id), reason=_checked_text("reason", reason))
+        return await (await self._open()).cancel(execution_id_of(execution_id), reason=checked_text("reason", reason))
 
     async def retry(self, execution_id: UUID | str) -> Status:
         """Continue a failed or cancelled execution from where it ended; completed steps are kept.
 
         A parked one, or one that waits before a retry, goes on now. Raises UnknownExecution, NotAllowed.
         """
-        return await (await self._open()).retry(_id(execution_id))
+        return await (await self._open()).retry(execution_id_of(execution_id))
 
     # --- working --------------------------------------------------------------------------------------------------
 
@@ -403,73 +410,3 @@ class _Decorator:
     def __call__(self, function: Callable[P, R], /) -> Workflow[P, R]: ...
     def __call__(self, function: Callable[..., Any], /) -> Any:
         return self._register(function)
-
-
-def _unchecked_input(workflow: str, value: Any) -> bytes:
-    """The input of a workflow that this process does not know: an object of its parameters, as plain JSON."""
-    given = {} if value is NOTHING else value
-    if not isinstance(given, Mapping):
-        raise InvalidInput(
-            workflow, [("$", "this process does not know the workflow: give a mapping of its parameters")]
-        )
-    try:
-        return codec_for(Any).encode(dict(given))[0]
-    except InvalidValue as error:
-        raise InvalidInput(workflow, [(error.path, error.reason)]) from error
-
-
-def _unchecked_json(workflow: str, text: bytes | None) -> bytes:
-    """The same from JSON text, which is kept as it is but for its white space: no digit passes through a float."""
-    if text is None:
-        return b"{}"
-    try:
-        if not isinstance(codec_for(Any).decode_text(text), dict):
-            raise InvalidInput(
-                workflow, [("$", "this process does not know the workflow: give a JSON object of its parameters")]
-            )
-        return pack(msgspec.json.format(text, indent=-1))
-    except InvalidValue as error:
-        raise InvalidInput(workflow, [(error.path, error.reason)]) from error
-
-
-def _id(value: UUID | str) -> ExecutionId:
-    try:
-        return ExecutionId(value if isinstance(value, UUID) else UUID(value))
-    except ValueError:
-        raise InvalidOption(f"{value!r:.100} is no execution id; it looks like 0192f0c1-...-...") from None
-
-
-def _checked_text(option: str, value: str) -> str:
-    """Text that the database can store and index. Raises InvalidOption."""
-    if not isinstance(value, str):
-        raise InvalidOption(f"{option} {value!r:.100} is no text")
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        raise InvalidOption(f"{option} {value!r:.100} has a lone surrogate, which is no character") from None
-    if not value or len(value) > MAX_KEY_LENGTH or size > MAX_KEY_BYTES or "\0" in value:
-        limits = f"1 to {MAX_KEY_LENGTH} characters in {MAX_KEY_BYTES:,} bytes"
-        raise InvalidOption(f"{option} {value!r:.100}: use {limits}, without NUL")
-    return value
-
-
-def _checked_filter(option: str, value: str | None) -> str | None:
-    return None if value is None else _checked_text(option, value)
-
-
-def _checked_status(value: Status | str) -> Status:
-    try:
-        return Status(value)
-    except ValueError:
-        raise InvalidOption(f"{value!r:.100} is no status; there are: {', '.join(Status)}") from None
-
-
-def _checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(tags, str):
-        raise InvalidOption(f"tags is the text {tags!r:.100}; give a list of texts")
-    if len(tags) > MAX_TAGS:
-        raise InvalidOption(f"{len(tags)} tags are too many, use at most {MAX_TAGS}")
-    for tag in tags:
-        if "\n" in _checked_text("tag", tag):
-            raise InvalidOption(f"tag {tag!r:.100}: use one line")
-    return tuple(tags)

@@ -1,0 +1,90 @@
+"""What comes from outside with a start or a question is checked before anything is asked of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from stepwell.codec import codec_for
+from stepwell.core.model import ExecutionId
+from stepwell.core.payload import pack
+from stepwell.core.status import Status
+from stepwell.errors import InvalidInput, InvalidOption, InvalidValue
+from stepwell.inputs import NOTHING
+
+MAX_KEY_LENGTH = 500  # characters
+MAX_KEY_BYTES = 1_800  # an index entry holds 2,704, and a workflow's name takes up to 800 of them
+MAX_TAGS = 50
+
+
+def unchecked_input(workflow: str, value: Any) -> bytes:
+    """The input of a workflow that this process does not know: an object of its parameters, as plain JSON."""
+    given = {} if value is NOTHING else value
+    if not isinstance(given, Mapping):
+        raise InvalidInput(
+            workflow, [("$", "this process does not know the workflow: give a mapping of its parameters")]
+        )
+    try:
+        return codec_for(Any).encode(dict(given))[0]
+    except InvalidValue as error:
+        raise InvalidInput(workflow, [(error.path, error.reason)]) from error
+
+
+def unchecked_json(workflow: str, text: bytes | None) -> bytes:
+    """The same from JSON text, which is kept as it is but for its white space: no digit passes through a float."""
+    if text is None:
+        return b"{}"
+    try:
+        if not isinstance(codec_for(Any).decode_text(text), dict):
+            raise InvalidInput(
+                workflow, [("$", "this process does not know the workflow: give a JSON object of its parameters")]
+            )
+        return pack(msgspec.json.format(text, indent=-1))
+    except InvalidValue as error:
+        raise InvalidInput(workflow, [(error.path, error.reason)]) from error
+
+
+def execution_id_of(value: UUID | str) -> ExecutionId:
+    try:
+        return ExecutionId(value if isinstance(value, UUID) else UUID(value))
+    except ValueError:
+        raise InvalidOption(f"{value!r:.100} is no execution id; it looks like 0192f0c1-...-...") from None
+
+
+def checked_text(option: str, value: str) -> str:
+    """Text that the database can store and index. Raises InvalidOption."""
+    if not isinstance(value, str):
+        raise InvalidOption(f"{option} {value!r:.100} is no text")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise InvalidOption(f"{option} {value!r:.100} has a lone surrogate, which is no character") from None
+    if not value or len(value) > MAX_KEY_LENGTH or size > MAX_KEY_BYTES or "\0" in value:
+        limits = f"1 to {MAX_KEY_LENGTH} characters in {MAX_KEY_BYTES:,} bytes"
+        raise InvalidOption(f"{option} {value!r:.100}: use {limits}, without NUL")
+    return value
+
+
+def checked_filter(option: str, value: str | None) -> str | None:
+    return None if value is None else checked_text(option, value)
+
+
+def checked_status(value: Status | str) -> Status:
+    try:
+        return Status(value)
+    except ValueError:
+        raise InvalidOption(f"{value!r:.100} is no status; there are: {', '.join(Status)}") from None
+
+
+def checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(tags, str):
+        raise InvalidOption(f"tags is the text {tags!r:.100}; give a list of texts")
+    if len(tags) > MAX_TAGS:
+        raise InvalidOption(f"{len(tags)} tags are too many, use at most {MAX_TAGS}")
+    for tag in tags:
+        if "\n" in checked_text("tag", tag):
+            raise InvalidOption(f"tag {tag!r:.100}: use one line")
+    return tuple(tags)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -17,7 +18,6 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from stepwell import App, DatabaseNotReady, DatabaseUnavailable, Handle, InvalidOption, Step
 
 OPEN = "import asyncio, sys; from stepwell import App; asyncio.run(App(sys.argv[1]).open())"
-RUNTIME_ROLE = "stepwell_runtime_test"
 
 
 def tables(url: str, schema: str = "stepwell") -> set[str]:
@@ -104,7 +104,8 @@ async def test_schema_name_that_could_be_misread_is_refused(database_url: str, n
 @pytest.fixture
 def runtime_url(database_url: str) -> Iterator[str]:
     """The database as a role sees it that may read and write the tables, and nothing else."""
-    role = sql.Identifier(RUNTIME_ROLE)
+    name = f"runtime_{uuid4().hex}"
+    role = sql.Identifier(name)
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(sql.SQL("create role {} login").format(role))
         owner.execute(sql.SQL("revoke create on schema public from public"))
@@ -112,7 +113,7 @@ def runtime_url(database_url: str) -> Iterator[str]:
         owner.execute(
             sql.SQL("grant select, insert, update, delete on all tables in schema stepwell to {}").format(role)
         )
-        yield make_conninfo(database_url, user=RUNTIME_ROLE)
+        yield make_conninfo(database_url, user=name)
         owner.execute(sql.SQL("drop owned by {}").format(role))
         owner.execute(sql.SQL("drop role {}").format(role))
 

@@ -358,7 +358,7 @@ async def test_whatever_a_workflow_raises_is_its_own_failure(lab: Lab, error: Ba
         await lab.run(flow)
 
     assert caught.value.error_type.endswith(type(error).__name__)
-    assert "in flow" in (caught.value.traceback or "")
+    assert type(error).__name__ in (caught.value.traceback or "")
     assert len(lab.store.sessions) == 1
 
 

@@ -1,10 +1,15 @@
-"""Was anything lost or done twice? Judged by the vendor's ledger and the database, never by what the engine says."""
+"""Was anything lost or done twice? Judged by the vendor's ledger and the database, never by what the engine says.
+
+No verdict depends on how long anything took, nor on two clocks that agree: the ledger says which worker called, and for
+which attempt; the database says which attempts failed, and what was stored when a worker had been killed.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import pairwise
 
 from data import Enrichment
@@ -15,9 +20,8 @@ from ledger import Entry, Kind, Outcome
 class Kill:
     """One kill -9 of the worker, and what the database held before the next worker was started."""
 
-    resumed_at: float  # Unix time; every earlier call was made by a worker that is dead
-    enriched: int  # stored checkpoints of enrich steps
-    rows: int  # rows in the application's table
+    caller: str  # what the killed worker called itself
+    stored: frozenset[str]  # the airports whose enrich step had a stored result
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +30,35 @@ class Evidence:
 
     airports: Sequence[str]  # the ICAO codes that went in
     entries: Sequence[Entry]  # the vendor's ledger
+    failed: Collection[tuple[str, int]]  # airport, attempt: failed, says the database, before a result was stored
     rows: Sequence[tuple[str, Enrichment]]  # the application's table
     kills: Sequence[Kill]
     steps: int  # stored steps of all executions
     reports: int  # executions of the report
 
 
+class Reason(StrEnum):
+    """Why the vendor was asked about an airport again."""
+
+    REFUSED = "refused"  # it had done nothing yet
+    LOST = "lost"  # its answer never arrived
+    LATE = "late"  # its answer arrived after the worker had given up, or would have
+    CUT = "cut"  # its answer was not stored before the worker was killed
+    NONE = "none"  # the engine must not have asked
+
+
+OF_OUTCOME = {
+    Outcome.RATE_LIMITED: Reason.REFUSED,
+    Outcome.UNAVAILABLE: Reason.REFUSED,
+    Outcome.LOST: Reason.LOST,
+    Outcome.LATE: Reason.LATE,
+    Outcome.ANSWERED: Reason.LATE,  # sent at once, but vendor and worker may both have to wait for a processor
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the demo shows. `cut` is the number of calls that a kill made the flow repeat."""
+    """What the demo shows. `cut` is the number of answered calls that a kill made the flow repeat."""
 
     airports: int
     rows: int
@@ -56,17 +80,17 @@ def count(evidence: Evidence) -> Counts:
     worked = Counter(entry.airport for entry in evidence.entries if entry.kind is Kind.WORK)
     stored = Counter(icao for icao, _ in evidence.rows)
     outcomes = Counter(entry.outcome for entry in evidence.entries)
-    reasons = Counter(repeat_reasons(evidence.entries, evidence.kills))
+    reasons = Counter(repeat_reasons(evidence))
     return Counts(
         airports=len(evidence.airports),
         rows=len(evidence.rows),
         steps=evidence.steps,
         worked=worked.total(),
-        skipped=sum(skipped(evidence.entries, kill) for kill in evidence.kills),
-        cut=reasons["cut"],
-        after_lost=reasons["lost"],
-        after_late=reasons["late"],
-        unexplained=reasons["unexplained"],
+        skipped=sum(len(kill.stored - asked) for kill, asked in asked_after_kills(evidence)),
+        cut=reasons[Reason.CUT],
+        after_lost=reasons[Reason.LOST],
+        after_late=reasons[Reason.LATE],
+        unexplained=reasons[Reason.NONE],
         rate_limited=outcomes[Outcome.RATE_LIMITED],
         unavailable=outcomes[Outcome.UNAVAILABLE],
         duplicates=sum(number - 1 for number in (*worked.values(), *stored.values())) + max(0, evidence.reports - 1),
@@ -88,38 +112,39 @@ def problems(evidence: Evidence, *, expected_kills: int) -> Iterator[str]:
     if counts.worked != counts.airports:
         yield f"the vendor worked {counts.worked} times for {counts.airports} airports"
     if counts.unexplained:
-        yield f"{counts.unexplained} answered calls were repeated although no worker was killed in between"
+        yield f"{counts.unexplained} calls were repeated although no attempt had failed and no kill had cut one"
+    for number, (kill, asked) in enumerate(asked_after_kills(evidence), start=1):
+        if again := len(kill.stored & asked):
+            yield f"after kill {number} the vendor was asked again about {again} airports whose result was stored"
     if wrong := misrepresented(evidence):
         yield f"{wrong} rows are not what the vendor answered"
-    for number, kill in enumerate(evidence.kills, start=1):
-        if (left_alone := skipped(evidence.entries, kill)) != kill.enriched:
-            yield (
-                f"after kill {number} the database held {kill.enriched} enriched airports,"
-                f" but the vendor was not asked again about {left_alone}"
-            )
 
 
-def skipped(entries: Sequence[Entry], kill: Kill) -> int:
-    """Airports that were answered before this kill and never asked for again: the steps that resuming skipped."""
-    answered = {entry.key for entry in entries if entry.started < kill.resumed_at and entry.outcome is Outcome.ANSWERED}
-    asked_again = {entry.key for entry in entries if entry.started >= kill.resumed_at}
-    return len(answered - asked_again)
+def repeat_reasons(evidence: Evidence) -> Iterator[Reason]:
+    """Why the vendor was asked again, for each call about an airport but the first."""
+    reigns = {kill.caller: number for number, kill in enumerate(evidence.kills)}
+
+    def turn(call: Entry) -> tuple[str, int, int]:
+        return call.airport, reigns.get(call.caller, len(reigns)), call.attempt
+
+    for earlier, later in pairwise(sorted(evidence.entries, key=turn)):
+        if earlier.airport != later.airport:
+            continue
+        attempts = range(earlier.attempt, later.attempt)
+        if attempts and all((earlier.airport, attempt) in evidence.failed for attempt in attempts):
+            yield OF_OUTCOME[earlier.outcome]
+        elif earlier.attempt == later.attempt and earlier.caller != later.caller and earlier.caller in reigns:
+            yield Reason.REFUSED if earlier.kind is Kind.REFUSED else Reason.CUT
+        else:
+            yield Reason.NONE
 
 
-def repeat_reasons(entries: Sequence[Entry], kills: Sequence[Kill]) -> Iterator[str]:
-    """Why the vendor was asked again, for each repeat: "lost" or "late" (its own fault), "cut", or "unexplained"."""
-    calls: defaultdict[str, list[Entry]] = defaultdict(list)
-    for entry in entries:
-        if entry.kind is not Kind.REFUSED:
-            calls[entry.key].append(entry)
-    for of_one_key in calls.values():
-        for earlier, later in pairwise(of_one_key):
-            if earlier.outcome is not Outcome.ANSWERED:
-                yield str(earlier.outcome)
-            elif any(earlier.started < kill.resumed_at <= later.started for kill in kills):
-                yield "cut"
-            else:
-                yield "unexplained"
+def asked_after_kills(evidence: Evidence) -> Iterator[tuple[Kill, set[str]]]:
+    """Each kill, and the airports that workers started after it asked about."""
+    dead = set()
+    for kill in evidence.kills:
+        dead.add(kill.caller)
+        yield kill, {entry.airport for entry in evidence.entries if entry.caller not in dead}
 
 
 def misrepresented(evidence: Evidence) -> int:

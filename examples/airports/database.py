@@ -13,15 +13,25 @@ from psycopg.rows import class_row, scalar_row
 from data import Enrichment
 
 TABLES = Path(__file__).with_name("tables.sql")
-SETTLE_SECONDS = 10.0  # how long a killed worker's last statements may take in the server
+SETTLE_SECONDS = 10.0  # a killed worker's last statements are given so long; those that take longer go uncounted
 
 UNFINISHED = """
 select id::text from stepwell.executions
 where workflow in ('import-airports', 'airports-report') and status in ('pending', 'running', 'waiting')
 """
-ENRICHED = (
-    "select count(*) from stepwell.steps where execution_id = %s and step like 'enrich/#%%' and state = 'completed'"
-)
+# Item 17 of the map `enrich` is the step enrich/#17.
+ENRICHED = """
+select split_part(step, '#', 2)::int from stepwell.steps
+where execution_id = %s and step like 'enrich/#%%' and state = 'completed'
+"""
+# An attempt that failed after the result was stored would be no excuse for anything, but a fault of its own.
+FAILED = """
+select split_part(f.step, '#', 2)::int, f.attempt::int from stepwell.steps f
+where f.execution_id = %s and f.step like 'enrich/#%%' and f.state = 'attempt failed' and not exists (
+    select from stepwell.steps c
+    where c.execution_id = f.execution_id and c.step = f.step and c.state = 'completed'
+      and c.recorded_at <= f.recorded_at)
+"""
 STEPS = """
 select count(*) from stepwell.steps
 where execution_id = any(%s::uuid[]) and state = 'completed' and kind <> 'map'  -- its items are counted one by one
@@ -29,6 +39,10 @@ where execution_id = any(%s::uuid[]) and state = 'completed' and kind <> 'map'  
 REPORTS = """
 select id::text from stepwell.executions
 where workflow = 'airports-report' and created_at >= (select created_at from stepwell.executions where id = %s)
+"""
+WHY = """
+select workflow || ' is ' || status || coalesce(': ' || why, '') from stepwell.executions
+where id = any(%s::uuid[]) order by id
 """
 IN_FLIGHT = """
 select count(*) from pg_stat_activity
@@ -61,9 +75,17 @@ class Database:
         """Rows in the application's table."""
         return int(self._value("select count(*) from airports_demo.airport"))
 
-    def enriched(self, execution_id: str) -> int:
-        """Enrich steps whose result is stored."""
-        return int(self._value(ENRICHED, execution_id))
+    def enriched(self, execution_id: str) -> list[int]:
+        """The airports whose enrich step has a stored result, by their position in the import."""
+        return self._column(ENRICHED, execution_id)
+
+    def failed_attempts(self, execution_id: str) -> list[tuple[int, int]]:
+        """(Position of the airport, number of the attempt) of each failed attempt of an enrich step."""
+        return self._connection.execute(FAILED.encode(), [execution_id]).fetchall()
+
+    def why(self, execution_ids: list[str]) -> list[str]:
+        """Where these executions are and why they are not moving, in the engine's words."""
+        return self._column(WHY, execution_ids)
 
     def steps(self, execution_ids: list[str]) -> int:
         """Steps whose result is stored, of all these executions."""

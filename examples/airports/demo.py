@@ -24,7 +24,10 @@ from database import Database
 from ledger import LedgerReader, Outcome, read_ledger
 from processes import HERE, Processes
 from screen import Screen, open_screen, verdict_table
+from standstill import Standstill
+from stepwell import StepwellError
 from stepwell.app.database import PostgresDatabase
+from vendor_api import user_agent
 
 LEDGER = "ledger.jsonl"
 OURS = (LEDGER, "airports.csv", "airports.svg", "vendor.log", "worker.log")
@@ -33,7 +36,8 @@ KILL_WHEN_STORED = 0.3  # the second one cuts transactions
 KILLS = 2
 POLL_SECONDS = 0.05
 QUICK_POLL_SECONDS = 0.005  # storing is soon over, and is to be killed half-way
-LIMIT_SECONDS = 300.0  # the whole import takes a fifth of it
+STANDSTILL_SECONDS = 20.0  # a killed worker's lease runs out in a quarter of it
+LIMIT_SECONDS = 150.0  # the whole import takes less than half of it
 
 
 class Demo:
@@ -50,6 +54,7 @@ class Demo:
         self._ledger = LedgerReader(out / LEDGER)
         self._answered: set[str] = set()
         self._kills: list[Kill] = []
+        self._standstill = Standstill(after_seconds=STANDSTILL_SECONDS)
         self._import_id = ""
 
     def run(self) -> Evidence:
@@ -59,8 +64,9 @@ class Demo:
         while self._tick():
             self._processes.check()
             if time.monotonic() > limit:
+                self._explain()
                 raise RuntimeError(f"the import has not ended within {LIMIT_SECONDS:.0f} seconds")
-            time.sleep(POLL_SECONDS if len(self._answered) < len(self._codes) else QUICK_POLL_SECONDS)
+            time.sleep(QUICK_POLL_SECONDS if self._is_about_to_kill() else POLL_SECONDS)
         return self._evidence()
 
     def _begin(self) -> None:
@@ -81,9 +87,14 @@ class Demo:
         reports = self._database.reports(self._import_id)
         rows = self._database.rows()
         self._answered.update(entry.key for entry in self._ledger.new_entries() if entry.outcome is Outcome.ANSWERED)
-        self._screen.show(enriched=len(self._answered), stored=rows, reported=self._database.steps(reports))
+        reported = self._database.steps(reports)
+        self._screen.show(enriched=len(self._answered), stored=rows, reported=reported)
         if not has_ended and self._kill_is_due(rows):
             self._kill()
+        progress = len(self._answered), rows, reported, len(self._kills)
+        if self._standstill.is_due(progress, now=time.monotonic()):
+            self._screen.say(f"Nothing has moved for {STANDSTILL_SECONDS:.0f} seconds.")
+            self._explain()
         return not has_ended
 
     def _has_ended(self) -> bool:
@@ -100,23 +111,32 @@ class Demo:
                 return rows >= KILL_WHEN_STORED * len(self._codes)
         return False
 
+    def _is_about_to_kill(self) -> bool:
+        return len(self._kills) == KILLS - 1 and len(self._answered) == len(self._codes)
+
     def _kill(self) -> None:
         killed = self._processes.kill_worker()
         self._database.settle()
-        kill = Kill(
-            resumed_at=time.time(), enriched=self._database.enriched(self._import_id), rows=self._database.rows()
-        )
-        self._kills.append(kill)
+        stored = frozenset(self._codes[position] for position in self._database.enriched(self._import_id))
+        rows = self._database.rows()
+        self._kills.append(Kill(user_agent(killed), stored))
         self._screen.say(
-            f"kill -9 {killed}, which had enriched {kill.enriched:,} airports and stored {kill.rows:,};"
+            f"kill -9 {killed}, which had enriched {len(stored):,} airports and stored {rows:,};"
             f" worker {self._processes.start_worker()} goes on when the lease has run out"
         )
+
+    def _explain(self) -> None:
+        """Say why nothing moves, as far as the engine and the worker know."""
+        executions = [self._import_id, *self._database.reports(self._import_id)]
+        for line in (*self._database.why(executions), *self._processes.last_words()):
+            self._screen.say(f"  {line}")
 
     def _evidence(self) -> Evidence:
         executions = [self._import_id, *self._database.reports(self._import_id)]
         return Evidence(
             airports=self._codes,
             entries=read_ledger(self._out / LEDGER),
+            failed={(self._codes[at], attempt) for at, attempt in self._database.failed_attempts(self._import_id)},
             rows=self._database.stored(),
             kills=self._kills,
             steps=self._database.steps(executions),
@@ -169,7 +189,7 @@ def main() -> int:
     except KeyboardInterrupt:
         console.print("Stopped; nothing is left running.")
         return 130
-    except RuntimeError as error:
+    except (RuntimeError, StepwellError) as error:
         console.print(f"WRONG: {error}", style="bold red", soft_wrap=True)
         return 1
 

@@ -36,6 +36,8 @@ class Entry:
 
     key: str
     airport: str
+    caller: str  # the process that called, by its User-Agent
+    attempt: int  # the caller's own count
     kind: Kind
     outcome: Outcome
     started: float

@@ -1,4 +1,4 @@
-"""The processes of the demo: the vendor, and one worker at a time. Leaving the block leaves nothing running."""
+"""The processes of the demo: the vendor, and one worker at a time. They end with the demo, even when it is killed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from pathlib import Path
 from types import TracebackType
 
 HERE = Path(__file__).resolve().parent
+END_WITH_US = "--until-stdin-closes"
+LAST_LINES = 5
 STOP_SECONDS = 10.0  # what a process gets to end by itself before it is killed
 
 
 class Processes:
-    """Starts, kills and finally stops. What the processes write goes into log files in `directory`."""
+    """Starts, kills and finally stops. What the processes write goes into log files in `directory`.
+
+    Each process ends by itself when its standard input does, of which only this process holds the other end.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -39,7 +44,7 @@ class Processes:
         """kill -9. The process id it had; the process is gone when this returns."""
         assert self._worker is not None
         self._worker.kill()
-        self._worker.wait()
+        finish(self._worker)
         return self._worker.pid
 
     def check(self) -> None:
@@ -47,6 +52,10 @@ class Processes:
         for name, process in (("vendor", self._vendor), ("worker", self._worker)):
             if process is not None and (status := process.poll()) is not None:
                 raise RuntimeError(f"the {name} ended with status {status}; see {self._log(name)}")
+
+    def last_words(self) -> list[str]:
+        """The last lines of the workers' log."""
+        return self._log("worker").read_text(errors="replace").splitlines()[-LAST_LINES:]
 
     def __enter__(self) -> Processes:
         return self
@@ -60,13 +69,13 @@ class Processes:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait()
+            finish(process)
 
     def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[str]:
         with self._log(name).open("a") as log:
             return subprocess.Popen(
-                [sys.executable, *arguments],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, *arguments, END_WITH_US],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE if name == "vendor" else log,
                 stderr=log,
                 text=True,
@@ -76,3 +85,11 @@ class Processes:
 
     def _log(self, name: str) -> Path:
         return self._directory / f"{name}.log"
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    """Wait until it has ended and close its pipes."""
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from rich.table import Column, Table
 from audit import Evidence, count
 
 LINE_EVERY_SECONDS = 3.0
+SAME_LINE_EVERY_SECONDS = 10.0  # when there is nothing new to say
 
 
 class Screen(Protocol):
@@ -36,7 +37,7 @@ class Bars:
         self._reported = progress.add_task("report, downstream", total=2)
 
     def say(self, event: str) -> None:
-        self._progress.console.print(event)
+        self._progress.console.print(event, markup=False)
 
     def show(self, *, enriched: int, stored: int, reported: int) -> None:
         self._progress.update(self._enriched, completed=enriched)
@@ -45,21 +46,24 @@ class Bars:
 
 
 class Lines:
-    """A line for each event, and one every few seconds for the progress."""
+    """A line for each event, and one every few seconds for the progress, more rarely while there is none."""
 
-    def __init__(self, console: Console, *, airports: int) -> None:
+    def __init__(self, console: Console, *, airports: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._airports = airports
-        self._next_at = 0.0
+        self._clock = clock
+        self._line = ""
+        self._said_at = float("-inf")
 
     def say(self, event: str) -> None:
-        self._console.print(event, soft_wrap=True)
+        self._console.print(event, soft_wrap=True, markup=False)
 
     def show(self, *, enriched: int, stored: int, reported: int) -> None:
-        if time.monotonic() < self._next_at:
-            return
-        self._next_at = time.monotonic() + LINE_EVERY_SECONDS
-        self.say(f"  enriched {enriched:,} of {self._airports:,}, stored {stored:,}, report {reported} of 2")
+        line = f"  enriched {enriched:,} of {self._airports:,}, stored {stored:,}, report {reported} of 2"
+        pause = SAME_LINE_EVERY_SECONDS if line == self._line else LINE_EVERY_SECONDS
+        if self._clock() - self._said_at >= pause:
+            self._line, self._said_at = line, self._clock()
+            self.say(line)
 
 
 @contextmanager
@@ -87,10 +91,10 @@ def verdict_table(evidence: Evidence) -> Table:
         ("rows stored", counts.rows, "the application's table"),
         ("steps executed", counts.steps, "the database"),
         ("pieces of work of the vendor", counts.worked, "the vendor's ledger"),
-        ("steps skipped on resume", counts.skipped, "ledger; database agrees"),
+        ("steps skipped on resume", counts.skipped, "database and ledger"),
         ("steps whose attempt was cut", counts.cut, "the ledger"),
-        ("answers lost, asked again", counts.after_lost, "the ledger"),
-        ("answers too late, asked again", counts.after_late, "the ledger"),
+        ("answers lost, asked again", counts.after_lost, "ledger and database"),
+        ("answers too late, asked again", counts.after_late, "ledger and database"),
         ("calls refused: 429 / 503", f"{counts.rate_limited:,} / {counts.unavailable:,}", "the ledger"),
         ("duplicates", counts.duplicates, "table, ledger and database"),
         ("lost", counts.lost, "table and database"),

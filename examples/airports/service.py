@@ -13,6 +13,8 @@ import argparse
 import asyncio
 import hashlib
 import math
+import os
+import re
 import signal
 import time
 from collections import Counter
@@ -27,6 +29,8 @@ from geography import Geography, UnknownCountry
 from ledger import Entry, Kind, Ledger, Outcome, read_ledger
 
 WORK_SECONDS = 0.02  # what the vendor takes for one airport
+ATTEMPT = re.compile(r"[1-9][0-9]{0,8}")
+STDIN = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,17 @@ class TokenBucket:
         return 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request that makes sense: who asks about which airport, and when that was."""
+
+    key: str
+    caller: str
+    attempt: int
+    airport: Airport
+    started: float
+
+
 class Vendor:
     """The service behind its one route. All its state is in the ledger, from which it starts again."""
 
@@ -86,43 +101,45 @@ class Vendor:
 
     async def enrich(self, request: web.Request) -> web.Response:
         """POST /v1/enrich: an airport in, an `Enrichment` out."""
-        key, airport = await self._parse(request)
-        started = time.time()
+        call = await self._parse(request)
         if wait_seconds := self._bucket.take(time.monotonic()):
-            self._record(key, airport, Kind.REFUSED, Outcome.RATE_LIMITED, started)
+            self._record(call, Kind.REFUSED, Outcome.RATE_LIMITED)
             raise web.HTTPTooManyRequests(headers={"Retry-After": str(math.ceil(wait_seconds))})
-        self._calls[airport.icao] += 1
-        outcome = self._weather.outcome(airport.icao, self._calls[airport.icao])
+        self._calls[call.airport.icao] += 1
+        outcome = self._weather.outcome(call.airport.icao, self._calls[call.airport.icao])
         if outcome is Outcome.UNAVAILABLE:
-            self._record(key, airport, Kind.REFUSED, outcome, started)
+            self._record(call, Kind.REFUSED, outcome)
             raise web.HTTPServiceUnavailable
         await asyncio.sleep(WORK_SECONDS)
-        answer = self._work(key, airport, outcome, started)
-        return await self._send(answer, outcome, request)
+        return await self._send(self._work(call, outcome), outcome, request)
 
-    async def _parse(self, request: web.Request) -> tuple[str, Airport]:
+    async def _parse(self, request: web.Request) -> Call:
         key = request.headers.get("Idempotency-Key")
         if not key:
             raise web.HTTPBadRequest(text="the header Idempotency-Key is missing")
+        attempt = request.headers.get("Attempt", "1")
+        if not ATTEMPT.fullmatch(attempt):
+            raise web.HTTPBadRequest(text="the header Attempt is not a number from 1")
         try:
-            return key, self._decoder.decode(await request.read())
+            airport = self._decoder.decode(await request.read())
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise web.HTTPUnprocessableEntity(text=str(error)) from error
+        return Call(key, request.headers.get("User-Agent", ""), int(attempt), airport, time.time())
 
-    def _work(self, key: str, airport: Airport, outcome: Outcome, started: float) -> Enrichment:
+    def _work(self, call: Call, outcome: Outcome) -> Enrichment:
         """One piece of work per key, in the ledger before anybody hears of it."""
-        if (stored := self._answers.get(key)) is not None:
+        if (stored := self._answers.get(call.key)) is not None:
             stored_airport, answer = stored
-            if stored_airport != airport.icao:
+            if stored_airport != call.airport.icao:
                 raise web.HTTPConflict(text=f"this Idempotency-Key was used for {stored_airport}")
-            self._record(key, airport, Kind.REPEAT, outcome, started, answer)
+            self._record(call, Kind.REPEAT, outcome, answer)
             return answer
         try:
-            answer = self._geography.describe(airport)
+            answer = self._geography.describe(call.airport)
         except UnknownCountry as error:
             raise web.HTTPUnprocessableEntity(text=str(error)) from error
-        self._answers[key] = airport.icao, answer
-        self._record(key, airport, Kind.WORK, outcome, started, answer)
+        self._answers[call.key] = call.airport.icao, answer
+        self._record(call, Kind.WORK, outcome, answer)
         return answer
 
     async def _send(self, answer: Enrichment, outcome: Outcome, request: web.Request) -> web.Response:
@@ -132,23 +149,21 @@ class Vendor:
             request.transport.abort()
         return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
-    def _record(
-        self,
-        key: str,
-        airport: Airport,
-        kind: Kind,
-        outcome: Outcome,
-        started: float,
-        answer: Enrichment | None = None,
-    ) -> None:
-        self._ledger.append(Entry(key, airport.icao, kind, outcome, started, time.time(), answer))
+    def _record(self, call: Call, kind: Kind, outcome: Outcome, answer: Enrichment | None = None) -> None:
+        icao, finished = call.airport.icao, time.time()
+        self._ledger.append(
+            Entry(call.key, icao, call.caller, call.attempt, kind, outcome, call.started, finished, answer)
+        )
 
 
-async def serve(vendor: Vendor, *, port: int) -> None:
-    """Answer calls on the loopback interface until SIGTERM or SIGINT. Port 0 takes any free one."""
+async def serve(vendor: Vendor, *, port: int, until_stdin_closes: bool) -> None:
+    """Answer calls on the loopback interface until told to stop. Port 0 takes any free one."""
+    loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(number, stopped.set)
+    if until_stdin_closes:
+        loop.add_reader(STDIN, on_stdin, stopped)
     application = web.Application()
     application.router.add_post("/v1/enrich", vendor.enrich)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
@@ -160,12 +175,20 @@ async def serve(vendor: Vendor, *, port: int) -> None:
     await runner.cleanup()
 
 
+def on_stdin(stopped: asyncio.Event) -> None:
+    """Whoever started the vendor holds the other end: it is closed also when that process is killed."""
+    if not os.read(STDIN, 1024):
+        asyncio.get_running_loop().remove_reader(STDIN)
+        stopped.set()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="An enrichment vendor with a rate limit and bad moments.")
     parser.add_argument("--port", type=int, default=8765, help="0 takes any free port")
     parser.add_argument("--ledger", type=Path, required=True, help="file of JSON lines, continued if it exists")
     parser.add_argument("--calls-per-second", type=float, default=700.0)
     parser.add_argument("--seed", type=int, default=2024)
+    parser.add_argument("--until-stdin-closes", action="store_true", help="also end when standard input does")
     arguments = parser.parse_args()
     past = read_ledger(arguments.ledger)
     with Ledger(arguments.ledger) as ledger:
@@ -175,7 +198,7 @@ def main() -> None:
             weather=Weather(seed=arguments.seed),
             calls_per_second=arguments.calls_per_second,
         )
-        asyncio.run(serve(vendor, port=arguments.port))
+        asyncio.run(serve(vendor, port=arguments.port, until_stdin_closes=arguments.until_stdin_closes))
 
 
 if __name__ == "__main__":

@@ -20,10 +20,15 @@ _holder: asyncio.Task[None] | None = None
 
 async def enrich(airport: Airport) -> Enrichment:
     """Ask the vendor about one airport. The key makes a repeat free: the vendor answers it from what it stored."""
+    step = current_step()
     async with session().post(
         f"{os.environ['AIRPORTS_VENDOR_URL']}/v1/enrich",
         data=msgspec.json.encode(airport),
-        headers={"Idempotency-Key": current_step().idempotency_key},
+        headers={
+            "Idempotency-Key": step.idempotency_key,
+            "Attempt": str(step.attempt),
+            "User-Agent": user_agent(os.getpid()),
+        },
     ) as response:
         if response.status == 429:
             raise RetryAfter(float(response.headers["Retry-After"]))
@@ -31,6 +36,11 @@ async def enrich(airport: Airport) -> Enrichment:
             raise Permanent(await response.text())
         response.raise_for_status()
         return msgspec.json.decode(await response.read(), type=Enrichment)
+
+
+def user_agent(process_id: int) -> str:
+    """What a worker calls itself when it calls the vendor."""
+    return f"airports-worker/{process_id}"
 
 
 def session() -> aiohttp.ClientSession:

@@ -174,7 +174,7 @@ def call(
 ) -> Entry:
     code = airport or f"AP{number:02}"
     answer = None if kind is Kind.REFUSED else replace(ANSWER, city=code)
-    return Entry(f"key-{number}", code, kind, outcome, at, at + 0.02, answer)
+    return Entry(f"key-{number}", code, "worker/1", 1, kind, outcome, at, at + 0.02, answer)
 
 
 def test_what_the_ledger_took_is_read_back_as_it_was(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 import data
 from ledger import read_ledger
+from tests.store.embedded.processes import server_pid, wait_for_exit
 
 DEMO = Path(data.__file__).with_name("demo.py")
 AIRPORTS = 3_000  # enough that storing them lasts until the second kill
@@ -102,6 +103,19 @@ def test_two_kills_lose_nothing_and_repeat_nothing_also_when_an_earlier_demo_was
         assert len({row["icao"] for row in csv.DictReader(file)}) == AIRPORTS
     assert (tmp_path / "out" / "airports.svg").read_text().count("h0") == AIRPORTS
     assert len({entry.airport for entry in read_ledger(tmp_path / "out" / "ledger.jsonl")}) == AIRPORTS
+
+
+def test_killing_the_demo_itself_leaves_nothing_running(tmp_path: Path) -> None:
+    with running_demo(tmp_path) as process:
+        of_killed = began(process)
+        wait_for(process, r"enriched [1-9]")
+        server = server_pid(tmp_path / ".stepwell")
+        with socket.create_connection(("127.0.0.1", of_killed.vendor_port), timeout=PATIENCE_SECONDS) as connection:
+            process.kill()
+            assert connection.recv(1) == b""  # the vendor has let go of it
+
+        wait_for_exit(of_killed.worker)
+        wait_for_exit(server)
 
 
 def test_a_worker_that_dies_unbidden_fails_the_demo(tmp_path: Path) -> None:

@@ -78,8 +78,10 @@ async def enrich(http: aiohttp.ClientSession, vendor: Running, airport: Airport,
         return msgspec.json.decode(await response.read(), type=Enrichment)
 
 
-async def status(http: aiohttp.ClientSession, vendor: Running, body: bytes, *, key: str | None) -> int:
-    headers = {"Idempotency-Key": key} if key else {}
+async def status(
+    http: aiohttp.ClientSession, vendor: Running, body: bytes, *, key: str | None, attempt: str = "1"
+) -> int:
+    headers = {"Attempt": attempt} | ({"Idempotency-Key": key} if key else {})
     async with http.post(f"{vendor.url}/v1/enrich", data=body, headers=headers) as response:
         return response.status
 
@@ -92,6 +94,16 @@ async def test_the_same_key_twice_is_one_piece_of_work(http: aiohttp.ClientSessi
 
     assert first == second
     assert [entry.kind for entry in vendor.entries("twice")] == [Kind.WORK, Kind.REPEAT]
+
+
+async def test_the_ledger_says_who_called_and_for_which_attempt(http: aiohttp.ClientSession, vendor: Running) -> None:
+    airport = airport_whose_first_call_is(Outcome.ANSWERED)
+    headers = {"Idempotency-Key": "signed", "User-Agent": "airports-worker/7", "Attempt": "12"}
+
+    async with http.post(f"{vendor.url}/v1/enrich", data=msgspec.json.encode(airport), headers=headers) as response:
+        response.raise_for_status()
+
+    assert [(entry.caller, entry.attempt) for entry in vendor.entries("signed")] == [("airports-worker/7", 12)]
 
 
 async def test_a_lost_answer_is_in_the_ledger_and_its_repeat_is_free(
@@ -173,6 +185,8 @@ async def test_requests_that_make_no_sense_are_refused_and_leave_no_trace(
     body = msgspec.json.encode(airport_whose_first_call_is(Outcome.ANSWERED))
 
     assert await status(http, vendor, body, key=None) == 400
+    assert await status(http, vendor, body, key="broken", attempt="0") == 400
+    assert await status(http, vendor, body, key="broken", attempt="many") == 400
     assert await status(http, vendor, b"{", key="broken") == 422
     assert await status(http, vendor, b'{"icao": 7}', key="broken") == 422
     assert await status(http, vendor, body.replace(b'"US"', b'"ZZ"'), key="broken") == 422

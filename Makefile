@@ -48,7 +48,7 @@ bench-peers: setup ## The same beside other engines, each installed in an enviro
 	@$(PYTHON) bench/setup.py
 	@$(PYTHON) -m bench
 
-check: demo test ## What CI runs
+check: test demo ## What CI runs, and the demo in full
 
 clean: ## Remove environments, caches and build results; keep databases
 	rm -rf .venv .venvs bench/.venvs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

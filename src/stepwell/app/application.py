@@ -7,11 +7,13 @@ import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 from uuid import UUID
 
 from stepwell.app import settings
 from stepwell.app.checks import (
+    checked_choice,
+    checked_count,
     checked_filter,
     checked_status,
     checked_tags,
@@ -23,6 +25,7 @@ from stepwell.app.checks import (
 from stepwell.app.database import Database, GivenBackend, PostgresDatabase
 from stepwell.app.handle import Handle, result_of
 from stepwell.app.sync import SyncApp
+from stepwell.app.working import working
 from stepwell.client import Client, check_keys
 from stepwell.codec import codec_for
 from stepwell.core.duration import DurationLike
@@ -120,16 +123,38 @@ class App:
 
     # --- starting -------------------------------------------------------------------------------------------------
 
+    @overload
     async def start(
         self,
-        workflow: Workflow[..., R] | str,
+        workflow: Workflow[..., R],
         input: Any = NOTHING,
         *,
         key: str | None = None,
         delay: DurationLike | None = None,
         tags: Sequence[str] = (),
         connection: Any = None,
-    ) -> Handle[R]:
+    ) -> Handle[R]: ...
+    @overload
+    async def start(
+        self,
+        workflow: str,
+        input: Any = NOTHING,
+        *,
+        key: str | None = None,
+        delay: DurationLike | None = None,
+        tags: Sequence[str] = (),
+        connection: Any = None,
+    ) -> Handle[Any]: ...
+    async def start(
+        self,
+        workflow: AnyWorkflow,
+        input: Any = NOTHING,
+        *,
+        key: str | None = None,
+        delay: DurationLike | None = None,
+        tags: Sequence[str] = (),
+        connection: Any = None,
+    ) -> Handle[Any]:
         """Accept an execution; when this has returned, it survives any crash and any worker will carry it on.
 
         `input` is the value of the workflow's one parameter, or a mapping of its parameters. The same key means the
@@ -143,14 +168,32 @@ class App:
             created = await (await self._open()).start(new)
         return self._handle(created[0])
 
+    @overload
     async def start_many(
         self,
-        workflow: Workflow[..., R] | str,
+        workflow: Workflow[..., R],
         inputs: Iterable[Any],
         *,
         keys: Sequence[str] | None = None,
         tags: Sequence[str] = (),
-    ) -> list[Handle[R]]:
+    ) -> list[Handle[R]]: ...
+    @overload
+    async def start_many(
+        self,
+        workflow: str,
+        inputs: Iterable[Any],
+        *,
+        keys: Sequence[str] | None = None,
+        tags: Sequence[str] = (),
+    ) -> list[Handle[Any]]: ...
+    async def start_many(
+        self,
+        workflow: AnyWorkflow,
+        inputs: Iterable[Any],
+        *,
+        keys: Sequence[str] | None = None,
+        tags: Sequence[str] = (),
+    ) -> list[Handle[Any]]:
         """Accept many executions of one workflow, one per input, with few statements. See start.
 
         Up to 2,000 are accepted all or none, more of them 2,000 at a time: after a KeyConflict those of earlier
@@ -175,16 +218,38 @@ class App:
         new = self._accepted(self._bound_json(workflow, input), key=key, delay=delay, tags=tags)
         return self._handle((await (await self._open()).start([new]))[0])
 
+    @overload
     def start_on(
         self,
         connection: Any,
-        workflow: Workflow[..., R] | str,
+        workflow: Workflow[..., R],
         input: Any = NOTHING,
         *,
         key: str | None = None,
         delay: DurationLike | None = None,
         tags: Sequence[str] = (),
-    ) -> Handle[R]:
+    ) -> Handle[R]: ...
+    @overload
+    def start_on(
+        self,
+        connection: Any,
+        workflow: str,
+        input: Any = NOTHING,
+        *,
+        key: str | None = None,
+        delay: DurationLike | None = None,
+        tags: Sequence[str] = (),
+    ) -> Handle[Any]: ...
+    def start_on(
+        self,
+        connection: Any,
+        workflow: AnyWorkflow,
+        input: Any = NOTHING,
+        *,
+        key: str | None = None,
+        delay: DurationLike | None = None,
+        tags: Sequence[str] = (),
+    ) -> Handle[Any]:
         """`start` in the transaction of a synchronous psycopg connection, without an event loop."""
         new = [self._new(workflow, input, key=key, delay=delay, tags=tags)]
         return self._handle(check_keys(new, create_on_sync(connection, new, schema=self._schema))[0])
@@ -318,24 +383,27 @@ class App:
         queues: Sequence[str] | None = None,
         grace: DurationLike = DEFAULTS.grace,
         step_threads: int = DEFAULTS.step_threads,
+        lease: DurationLike = DEFAULTS.lease_for,
+        max_crashes: int = DEFAULTS.max_crashes,
+        on_changed_arguments: Literal["park", "warn"] = "park",
     ) -> AsyncIterator[Worker]:
-        """Run executions in this process while the block runs. Leaving it drains: running steps get their `grace`."""
+        """Run executions in this process while the block runs. Leaving it drains: running steps get their `grace`.
+
+        A worker that died is noticed when its `lease` has run out; one execution may take `max_crashes` with it. Raises
+        DatabaseNotReady, InvalidOption.
+        """
         chosen = WorkerSettings(
             concurrency=concurrency,
             queues=tuple(queues) if queues else None,
+            lease_for=duration_option("lease", lease) or DEFAULTS.lease_for,
             grace=duration_option("grace", grace) or DEFAULTS.grace,
+            max_crashes=checked_count("max_crashes", max_crashes),
             step_threads=step_threads,
+            is_strict=checked_choice("on_changed_arguments", on_changed_arguments, ("park", "warn")) == "park",
         )
         worker = await self.new_worker(chosen)
-        running = asyncio.create_task(worker.run(), name="stepwell-worker")
-        try:
-            ready = asyncio.create_task(worker.ready.wait())
-            await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
-            ready.cancel()
+        async with working(worker):
             yield worker
-        finally:
-            worker.stop()
-            await running
 
     async def new_worker(self, chosen: WorkerSettings) -> Worker:
         """A worker that has not begun, for a program that runs it itself."""

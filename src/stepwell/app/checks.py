@@ -88,3 +88,17 @@ def checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
         if "\n" in checked_text("tag", tag):
             raise InvalidOption(f"tag {tag!r:.100}: use one line")
     return tuple(tags)
+
+
+def checked_count(option: str, value: int) -> int:
+    """A number of things that there must be. Raises InvalidOption."""
+    if value < 1:
+        raise InvalidOption(f"{option} is {value}, use at least 1")
+    return value
+
+
+def checked_choice(option: str, value: str, choices: Sequence[str]) -> str:
+    """One of the choices. Raises InvalidOption."""
+    if value not in choices:
+        raise InvalidOption(f"{option} is {value!r:.100}, use {' or '.join(map(repr, choices))}")
+    return value

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, overload
 
 from stepwell.codec import Codec, result_codec
 from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
@@ -39,20 +39,33 @@ class Shape(NamedTuple):
     codec: Codec[Any]
 
 
+@overload
+def step(function: F, /) -> F: ...
+@overload
 def step(
     *, name: str | None = None, retry: Retry | None = None, timeout: DurationLike | None = None
-) -> Callable[[F], F]:
+) -> Callable[[F], F]: ...
+def step(
+    function: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    retry: Retry | None = None,
+    timeout: DurationLike | None = None,
+) -> Any:
     """Give a function a default name (its own, with dashes) and defaults for whenever a step runs it.
 
     The function itself is unchanged and can be called as before. Raises InvalidOption.
     """
+    if function is not None and not callable(function):
+        raise InvalidOption(f"{function!r:.100} is no function; give options by name: @stepwell.step(name=...)")
 
     def declare(function: F) -> F:
         chosen = name or getattr(function, "__name__", "step").replace("_", "-")
         setattr(function, _DEFAULTS, StepOptions(checked_name(chosen), retry, duration_option("timeout", timeout)))
         return function
 
-    return declare
+    return declare if function is None else declare(function)
 
 
 def duration_option(option: str, value: DurationLike | None) -> timedelta | None:

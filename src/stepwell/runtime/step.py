@@ -69,6 +69,14 @@ class Step:
         key = self._pass.key(name, kwargs.pop("was", None))
         return await attempts.run(self._pass, self._call(key, Kind.STEP, function, args, kwargs))
 
+    @overload
+    async def map(
+        self, name: str, function: Callable[[T], Awaitable[R]], items: Iterable[T], /, *, concurrency: int = 20
+    ) -> list[R]: ...
+    @overload
+    async def map(
+        self, name: str, function: Callable[[T], R], items: Iterable[T], /, *, concurrency: int = 20
+    ) -> list[R]: ...
     async def map(
         self, name: str, function: Callable[[T], Any], items: Iterable[T], /, *, concurrency: int = 20
     ) -> list[Any]:

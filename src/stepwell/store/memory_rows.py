@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,6 +32,8 @@ from stepwell.core.polling import SUSPECT_CRASHES
 from stepwell.core.status import Status, may_move
 
 Written = NewCheckpoint | FailedAttempt | Ending
+
+_ITEM = re.compile(r"/#[0-9]+\Z")  # the end of a map item's key
 
 
 @dataclass(slots=True)
@@ -207,7 +210,7 @@ class ExecutionRow:
             yield StepRecord(key, kind, is_failure, attempt, stored.recorded_at, None, value)
         for key, tries in self.attempts.items():
             for attempt, one in tries.items():
-                kind = Kind.ITEM if "/#" in key else Kind.STEP
+                kind = Kind.ITEM if _ITEM.search(key) else Kind.STEP
                 yield StepRecord(key, kind, True, attempt, one.failed_at, one.retry_at, one.error)
 
     def matches(self, which: Filter) -> bool:

@@ -149,7 +149,7 @@ select c.execution_id, c.key as step, c.kind, case when c.is_failure then 'faile
        convert_from(case when substr(c.value, 1, 1) <> '\x01' then c.value end, 'UTF8') as value
 from stepwell.checkpoint c
 union all
-select a.execution_id, a.key, case when a.key like '%/#%' then 'item' else 'step' end, 'attempt failed', a.failed_at, a.retry_at, a.attempt,
+select a.execution_id, a.key, case when a.key ~ '/#[0-9]+$' then 'item' else 'step' end, 'attempt failed', a.failed_at, a.retry_at, a.attempt,
        convert_from(case when substr(a.error, 1, 1) <> '\x01' then a.error end, 'UTF8')
 from stepwell.attempt a;
 comment on view stepwell.steps is 'Every stored outcome and every failed attempt, per execution. value is JSON text, null when stored compressed.';

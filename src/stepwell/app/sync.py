@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from uuid import UUID
 
 from stepwell.core.duration import DurationLike
@@ -16,19 +16,22 @@ from stepwell.inputs import NOTHING
 
 if TYPE_CHECKING:
     from stepwell.app.application import AnyWorkflow, App
+    from stepwell.runtime.registry import Workflow
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 
-class SyncHandle:
+class SyncHandle(Generic[R]):
     """One execution. See Handle."""
 
     def __init__(self, app: SyncApp, execution_id: UUID, *, is_new: bool) -> None:
         self._app, self.id, self.is_new = app, execution_id, is_new
 
-    def result(self, timeout: DurationLike | None = None) -> Any:
+    def result(self, timeout: DurationLike | None = None) -> R:
         """See App.result."""
-        return self._app.result(self.id, timeout=timeout)
+        result: R = self._app.result(self.id, timeout=timeout)
+        return result
 
     def status(self) -> Status:
         """See App.status."""
@@ -51,6 +54,28 @@ class SyncApp:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = 0
 
+    @overload
+    def start(
+        self,
+        workflow: Workflow[..., R],
+        input: Any = ...,
+        *,
+        key: str | None = ...,
+        delay: DurationLike | None = ...,
+        tags: Sequence[str] = ...,
+        connection: Any = ...,
+    ) -> SyncHandle[R]: ...
+    @overload
+    def start(
+        self,
+        workflow: str,
+        input: Any = ...,
+        *,
+        key: str | None = ...,
+        delay: DurationLike | None = ...,
+        tags: Sequence[str] = ...,
+        connection: Any = ...,
+    ) -> SyncHandle[Any]: ...
     def start(
         self,
         workflow: AnyWorkflow,
@@ -60,7 +85,7 @@ class SyncApp:
         delay: DurationLike | None = None,
         tags: Sequence[str] = (),
         connection: Any = None,
-    ) -> SyncHandle:
+    ) -> SyncHandle[Any]:
         """See App.start. With a psycopg connection the start runs on it, in this thread and its transaction."""
         if connection is not None:
             made = self._app.start_on(connection, workflow, input, key=key, delay=delay, tags=tags)
@@ -68,6 +93,19 @@ class SyncApp:
             made = self._await(self._app.start(workflow, input, key=key, delay=delay, tags=tags))
         return SyncHandle(self, made.id, is_new=made.is_new)
 
+    @overload
+    def start_many(
+        self,
+        workflow: Workflow[..., R],
+        inputs: Iterable[Any],
+        *,
+        keys: Sequence[str] | None = ...,
+        tags: Sequence[str] = ...,
+    ) -> list[SyncHandle[R]]: ...
+    @overload
+    def start_many(
+        self, workflow: str, inputs: Iterable[Any], *, keys: Sequence[str] | None = ..., tags: Sequence[str] = ...
+    ) -> list[SyncHandle[Any]]: ...
     def start_many(
         self,
         workflow: AnyWorkflow,
@@ -75,7 +113,7 @@ class SyncApp:
         *,
         keys: Sequence[str] | None = None,
         tags: Sequence[str] = (),
-    ) -> list[SyncHandle]:
+    ) -> list[SyncHandle[Any]]:
         """See App.start_many."""
         made = self._await(self._app.start_many(workflow, inputs, keys=keys, tags=tags))
         return [SyncHandle(self, handle.id, is_new=handle.is_new) for handle in made]

@@ -49,13 +49,29 @@ class SyncStep:
         """See Step.run."""
         return self._await(self._step.run(name, *args, **kwargs))
 
-    def map(self, name: str, function: Callable[[T], R], items: Iterable[T], /, *, concurrency: int = 20) -> list[R]:
+    @overload
+    def map(
+        self, name: str, function: Callable[[T], Awaitable[R]], items: Iterable[T], /, *, concurrency: int = 20
+    ) -> list[R]: ...
+    @overload
+    def map(
+        self, name: str, function: Callable[[T], R], items: Iterable[T], /, *, concurrency: int = 20
+    ) -> list[R]: ...
+    def map(
+        self, name: str, function: Callable[[T], Any], items: Iterable[T], /, *, concurrency: int = 20
+    ) -> list[Any]:
         """See Step.map."""
         return self._await(self._step.map(name, function, items, concurrency=concurrency))
 
+    @overload
+    def transaction(
+        self, name: str, function: Callable[Concatenate[Any, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+    @overload
     def transaction(
         self, name: str, function: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs
-    ) -> R:
+    ) -> R: ...
+    def transaction(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """See Step.transaction."""
         return self._await(self._step.transaction(name, function, *args, **kwargs))
 

@@ -139,7 +139,7 @@ async def test_app_in_use_on_one_loop_is_refused_on_another_with_the_way_out(dat
 
     async with app:
         with pytest.raises(InvalidOption, match=r"from other threads use app\.sync, or close it there first"):
-            await asyncio.to_thread(app.sync.start, double, 1)
+            await asyncio.to_thread(lambda: asyncio.run(app.open()))
         assert (await app.start(double, 1)).is_new
 
 

@@ -437,6 +437,13 @@ class App:
             )
         self.forget()
 
+    @property
+    def running_loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop on which this process has the app open, as long as that runs."""
+        if self._loop is None or self._process != os.getpid() or not self._loop.is_running():
+            return None
+        return self._loop
+
     def forget(self) -> None:
         """Drop the connections without using them: they belong to an ended event loop, or to the parent process."""
         self._database, self._client, self._loop, self._opening = None, None, None, asyncio.Lock()

@@ -12,7 +12,9 @@ from uuid import UUID
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import Execution, StepRecord
 from stepwell.core.status import Status
+from stepwell.errors import InvalidOption
 from stepwell.inputs import NOTHING
+from stepwell.runtime.branches import outside_the_workflow
 
 if TYPE_CHECKING:
     from stepwell.app.application import AnyWorkflow, App
@@ -43,9 +45,10 @@ class SyncHandle(Generic[R]):
 
 
 class SyncApp:
-    """Each call does what the App's of the same name does, from any thread. The loop's thread starts with the first.
+    """Each call does what the App's of the same name does, from any thread but that of the loop which it waits for.
 
-    After a fork (gunicorn, Celery) the child begins its own.
+    An App that is open on an event loop, such as one with a worker, is used there. Else the first call starts a thread
+    with a loop. After a fork (gunicorn, Celery) the child begins its own.
     """
 
     def __init__(self, app: App) -> None:
@@ -155,11 +158,17 @@ class SyncApp:
         with self._lock:
             loop, self._loop = self._loop, None
         if loop is not None and self._process == os.getpid():
-            asyncio.run_coroutine_threadsafe(self._app.close(), loop).result()
+            if self._app.running_loop is loop:
+                asyncio.run_coroutine_threadsafe(self._app.close(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
 
     def _await(self, call: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(call, self._running_loop()).result()
+        loop = self._app.running_loop or self._running_loop()
+        if loop is asyncio._get_running_loop():
+            call.close()
+            raise InvalidOption("app.sync would wait for the event loop that it blocks; await the App's own call here")
+        with outside_the_workflow():
+            return asyncio.run_coroutine_threadsafe(call, loop).result()
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from stepwell import App, Permanent, Retry, Step, current_step
 
-T = Any
+T = TypeVar("T")
 
 
 def sample_app(database_url: str) -> App:
@@ -62,7 +63,7 @@ def ended(database_url: str, workflow: str, given: dict[str, Any] | None = None,
     """The id of an execution that has ended, whichever way."""
 
     async def work(app: App) -> UUID:
-        handle = await app.start_json(workflow, str(given or {}).replace("'", '"').encode(), **options)
+        handle = await app.start_json(workflow, json.dumps(given or {}).encode(), **options)
         await (await app.open()).ended(handle.id, timeout=None)
         return handle.id
 

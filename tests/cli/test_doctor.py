@@ -6,6 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -172,6 +173,16 @@ def test_the_rights_it_names_are_enough_to_work(limited: Limited, folder: Path) 
 
     assert [answer.exit_code for answer in (retried, cancelled, shown)] == [0, 0, 0]
     assert checks("--database", limited.url)["role"][0] == "ok"
+
+
+def test_a_start_prints_its_id_although_it_may_not_be_looked_at(limited: Limited, folder: Path) -> None:
+    limited.grant(LOOK, "select, insert, update on stepwell.execution", "select on stepwell.migration, stepwell.worker")
+
+    answer = run("start", "pay", "--database", limited.url)
+
+    assert answer.exit_code == 3
+    assert "permission denied for view executions" in answer.stderr
+    assert UUID(answer.stdout.strip())
 
 
 def test_a_role_that_may_not_write_is_sent_to_the_doctor(limited: Limited, folder: Path) -> None:

@@ -93,7 +93,7 @@ def test_a_step_that_outlasts_its_grace_is_handed_back_and_does_not_keep_the_pro
         worker.signal(signal.SIGTERM)
 
         assert worker.ends() == 0
-        assert worker.rest()[-1].endswith("1 threads do not end; left behind")
+        assert worker.rest()[-1].endswith("left behind: 1 thread(s) in which a step does not end")
     assert now(database_url, execution).status == "pending"
 
 

@@ -17,7 +17,6 @@ from stepwell.errors import InvalidOption
 if TYPE_CHECKING:
     from stepwell.app.application import App
     from stepwell.app.handle import Handle
-    from stepwell.core.model import Execution
 
 
 @click.command("start")
@@ -87,17 +86,17 @@ async def _start(
         if watch:
             await _watch(app, handle, as_json=as_json)
         else:
-            _show_started(await app.get(handle.id), is_new=handle.is_new, as_json=as_json)
+            await _show_started(app, workflow, handle, as_json=as_json)
 
 
-def _show_started(execution: Execution, *, is_new: bool, as_json: bool) -> None:
-    from stepwell.cli.shown import execution_document
-
+async def _show_started(app: App, workflow: str, handle: Handle[Any], *, as_json: bool) -> None:
+    """The id at once: it is accepted, whatever becomes of the look at it."""
     if as_json:
-        show_json({"is_new": is_new, **execution_document(execution)})
+        show_json({"id": handle.id, "workflow": workflow, "is_new": handle.is_new})
         return
-    click.echo(str(execution.id))
-    if not is_new:
+    click.echo(str(handle.id))
+    execution = await app.get(handle.id)
+    if not handle.is_new:
         note(f"this key had an execution already, nothing new was started; it is {execution.status}")
     elif execution.why is not None and not execution.status.is_final:
         note(f"{execution.status}: {execution.why}")

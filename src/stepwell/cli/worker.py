@@ -120,7 +120,7 @@ def _leave_stuck_threads() -> None:
     for thread in ours:
         thread.join(IDLE_THREAD_SECONDS / len(ours))
     if stuck := sum(thread.is_alive() for thread in ours):
-        log.warning("%d threads do not end; left behind", stuck)
+        log.warning("left behind: %d thread(s) in which a step does not end", stuck)
         logging.shutdown()
         os._exit(OK)
 

@@ -87,7 +87,7 @@ def repeats_are_attempts_that_were_cut(evidence: Evidence) -> Iterator[str]:
         if this in seen:
             yield f"{_name(run)} was begun twice in one session"
         seen.add(this)
-        has_failed = run.ending == "raise" and this[:3] in failed
+        has_failed = this[:3] in failed and (run.ending == "raise" or run.key == "book")  # what it wrote was undone
         if run.token not in winners and not has_failed and run.session.ended_at is None:
             yield f"{_name(run)} came to nothing, though its worker's session goes on"
 

@@ -19,7 +19,7 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from stepwell.core.model import NewCheckpoint, SessionId
-from stepwell.errors import DatabaseUnavailable, LeaseLost
+from stepwell.errors import DatabaseUnavailable, LeaseLost, StepTimeout
 from stepwell.store import binary
 from stepwell.store.base import Transaction
 from stepwell.store.connect import unavailable, without_settings
@@ -81,6 +81,10 @@ class Transactions:
                     await asyncio.to_thread(block.enter_context, connection.transaction())
                 yield _SyncTransaction(connection, block, session, self._schema)
                 put_back = _put_back_sync
+            except Exception as error:
+                if not isinstance(error, StepTimeout):
+                    put_back = _put_back_sync  # it was raised by the function, which has ended by that
+                raise
             finally:
                 await _shielded(asyncio.to_thread(put_back, pool, connection, block))
 

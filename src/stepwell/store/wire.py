@@ -7,6 +7,7 @@ trip costs 35 us of Python instead of 104 us, and a lone workflow's step is 0.07
 from __future__ import annotations
 
 import asyncio
+import select
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
@@ -56,6 +57,9 @@ class Wire:
         self.broken: DatabaseUnavailable | None = None
         self._libpq.nonblocking = 1
         self._socket = self._libpq.socket
+        self._poll = select.poll() if hasattr(select, "poll") else None  # Windows has none, and no uvloop
+        if self._poll is not None:
+            self._poll.register(self._socket, select.POLLIN)
         self._loop.add_reader(self._socket, self._readable)
 
     @classmethod
@@ -118,20 +122,26 @@ class Wire:
         self._is_writing = bool(more)
 
     def _readable(self) -> None:
+        """Take all there is: uvloop calls only once when the server has closed, whatever is left to be read (F27)."""
         try:
-            self._libpq.consume_input()
-            while self._current is not None and not self._libpq.is_busy():
-                result = self._libpq.get_result()
-                if result is None:
-                    self._finish()
-                else:
-                    self._result = result
-            # last, because a hint that came behind an answer is only seen once that answer has been taken
-            while self.broken is None and (hint := self._libpq.notifies()) is not None:
-                if self.on_hint is not None:
-                    self.on_hint(hint.extra.decode())
+            self._take()
+            while self.broken is None and self._poll is not None and self._poll.poll(0):
+                self._take()
         except psycopg.Error as error:
             self._break(unavailable(error))
+
+    def _take(self) -> None:
+        self._libpq.consume_input()
+        while self._current is not None and not self._libpq.is_busy():
+            result = self._libpq.get_result()
+            if result is None:
+                self._finish()
+            else:
+                self._result = result
+        # last, because a hint that came behind an answer is only seen once that answer has been taken
+        while self.broken is None and (hint := self._libpq.notifies()) is not None:
+            if self.on_hint is not None:
+                self.on_hint(hint.extra.decode())
 
     def _finish(self) -> None:
         """The current statement has been answered; start the next."""

@@ -111,7 +111,8 @@ class Shift:
             await execute(pass_, workflow)
         finally:
             self._suspects -= _is_suspect(pass_.execution)
-            self._passes.pop(pass_.id, None)
+            if self._passes.get(pass_.id) is pass_:  # else the next pass of the execution runs here already
+                del self._passes[pass_.id]
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -304,6 +304,26 @@ async def test_worker_that_lost_its_database_cuts_its_steps_and_begins_anew(lab:
     assert (await lab.see(handle)).passes == 2
 
 
+async def test_pass_that_follows_another_at_once_is_cut_with_its_session_too(lab: Lab) -> None:
+    """F1: an execution that falls due as it is put to sleep is claimed before the pass that put it there has ended."""
+    gate = Gate()
+
+    @lab.app.workflow
+    async def flow(step: Step) -> str:
+        await step.sleep("nap", "1h")
+        return await step.run("slow", gate)
+
+    handle = await lab.app.start(flow)
+    async with lab.worker():
+        await gate.begun.wait()
+        lab.store.cut_off()
+        async with asyncio.timeout(2):
+            await gate.was_cut.wait()
+        gate.let_go.set()
+        lab.store.bury()
+        assert await lab.result(handle) == "through"
+
+
 async def test_execution_that_kills_worker_after_worker_is_parked_as_failed(lab: Lab) -> None:
     """F62, F63."""
 

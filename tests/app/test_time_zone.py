@@ -7,10 +7,9 @@ import subprocess
 import sys
 
 PART = [
-    "tests/core/test_duration.py",
-    "tests/core/test_polling.py",
     "tests/runtime/test_replay.py",
-    "tests/runtime/test_retries.py",
+    "tests/runtime/test_timeouts.py",
+    "tests/runtime/test_plain_workflows.py::test_plain_workflow_does_what_an_async_one_does",
     "tests/app/test_start.py::test_input_is_the_same_on_every_attempt_and_pass",
     "tests/app/test_start.py::test_delay_of_two_hundred_years_is_accepted",
     "tests/app/test_executions.py::test_execution_says_why_it_does_not_move",

@@ -156,7 +156,7 @@ def test_forked_child_begins_its_own_connections_and_leaves_the_parents_alone(da
     """Pre-forking servers load the application first."""
     if not hasattr(__import__("os"), "fork"):
         pytest.skip("this system has no fork")
-    program: list[Any] = [sys.executable, PROGRAMS / "forks.py", database_url]
+    program: list[Any] = [sys.executable, "-W", "ignore::DeprecationWarning", PROGRAMS / "forks.py", database_url]
 
     done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
 

@@ -204,5 +204,5 @@ def _named(name: Any, args: tuple[Any, ...]) -> tuple[str, Callable[..., Any], t
         raise InvalidOption(f"step.run takes a name and a function, not {name!r:.100}")
     default = defaults_of(name).name
     if default is None:
-        raise InvalidOption(f"{name!r:.100} has no name as a step: decorate it with @stepwell.step() or give one first")
+        raise InvalidOption(f"{name!r:.100} has no name as a step: decorate it with @stepwell.step or give one first")
     return default, name, args

@@ -91,9 +91,8 @@ async def _result(pass_: Pass, workflow: Workflow[Any, Any]) -> bytes:
     try:
         arguments = workflow.input.unbind(pass_.execution.input)
     except InvalidValue as error:
-        await pass_.diverge(
-            Diverged(step="input", expected=f"of another type ({error})", met="as the code declares it")
-        )
+        message = f"{error}; restore the parameter, or cancel this execution and start one with another input"
+        await pass_.diverge(Diverged(step="input", expected=error.reason, met="another type", message=message))
     if workflow.is_async:
         pass_.begin(in_thread=False)
         if workflow.step_parameter:

@@ -14,4 +14,5 @@ from tests.faults.harness import Site
 async def site(database_url: str, tmp_path: Path) -> AsyncIterator[Site]:
     """A fresh database on the shared server."""
     async with Site.at(database_url, tmp_path) as site:
+        await site.watch()
         yield site

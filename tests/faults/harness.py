@@ -47,15 +47,18 @@ class Site:
     @classmethod
     @asynccontextmanager
     async def at(cls, url: str, folder: Path) -> AsyncIterator[Site]:
-        """Watch a migrated database for as long as the test goes on; leave no process behind."""
+        """Be there for as long as the test goes on; leave no process behind."""
         site = cls(url, folder)
-        async with await site.connect() as connection:
-            await connection.execute(_AUDIT)
         site._listen()
         try:
             yield site
         finally:
             await site._close()
+
+    async def watch(self) -> None:
+        """Have the database, which must be migrated, note what happens in it."""
+        async with await self.connect() as connection:
+            await connection.execute(_AUDIT)
 
     # --- workers --------------------------------------------------------------------------------------------------
 
@@ -144,6 +147,12 @@ class Site:
             raise AssertionError(
                 f"waited {seconds} s in vain for {holds.__qualname__}; {await self._scene()}"
             ) from None
+
+    async def shows(self, text: str, *rows: tuple[Any, ...]) -> None:
+        """Return once the database answers this. For what nothing tells of: it is asked again and again."""
+        async with asyncio.timeout(SECONDS):
+            while await self.query(text) != list(rows):
+                pass
 
     async def begun(self, count: int) -> None:
         """Return once so many bodies have begun."""

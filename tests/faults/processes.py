@@ -47,6 +47,10 @@ class WorkerProcess:
         """How it ended; None while it lives."""
         return self._process.returncode
 
+    @property
+    def is_paused(self) -> bool:
+        return self.code is None and self._stopped.is_set()
+
     def go(self) -> None:
         """Let a held one begin."""
         assert self._process.stdin is not None

@@ -20,7 +20,7 @@ STATEMENTS = {
     "commit": re.compile(rb"Q....COMMIT\0", re.DOTALL),
 }
 
-When = Literal["answered", "sent"]
+When = Literal["answered", "sent", "never"]
 
 
 class Proxy:
@@ -55,7 +55,8 @@ class Proxy:
         """Cut the connection that sends the n-th such statement: once the server has `answered`, or once it is `sent`.
 
         The client gets no answer in either case. In the first the statement has done its work; in the second the server
-        goes on with it, sooner or later than the client does whatever it does then.
+        goes on with it, sooner or later than the client does whatever it does then. With `never` the statement is kept
+        back and the connection left open, as if the network had swallowed it.
         """
         self._what, self._when, self._left_alone = STATEMENTS[statement], when, nth - 1
         self._cut.clear()
@@ -112,6 +113,9 @@ class _Link:
     async def _from_client(self) -> None:
         while data := await self._client[0].read(65_536):
             self._cutting = self._cutting or self._proxy.is_to_be_cut(data)
+            if self._cutting == "never":
+                self._proxy.note_cut()
+                return
             self._server[1].write(data)
             await self._server[1].drain()
             if self._cutting == "sent":

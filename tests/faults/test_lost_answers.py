@@ -26,16 +26,33 @@ async def test_worker_reads_back_what_has_become_of_a_commit(
     site: Site, tmp_path: Path, statement: str, nth: int, when: When
 ) -> None:
     """F22, F23, F6: nothing is lost, and nothing that was stored is done again."""
-    await site.start_journeys(8)
     async with Proxy.before(site.url, tmp_path) as proxy:
+        worker = site.worker(url=proxy.url, lease=LONG_LEASE)
+        await site.ready(worker)
         proxy.cut(statement, when=when, nth=nth)
-        site.worker(url=proxy.url, lease=LONG_LEASE)
+        await site.start_journeys(8)
         await site.finished()
         await proxy.has_cut()
 
         evidence = await site.check()
     dropped = [session for session in evidence.sessions.values() if session.ended_at]
     assert [session.was_reaped for session in dropped] == [False]
+
+
+async def test_worker_frozen_before_a_commit_holds_nothing_up(site: Site, tmp_path: Path) -> None:
+    """F34, F36: its open transaction keeps its session from being ended; so the transaction must end by itself."""
+    async with Proxy.before(site.url, tmp_path) as proxy:
+        frozen = site.worker(url=proxy.url, lease=1.0)
+        await site.ready(frozen)
+        proxy.cut("commit", when="never")
+        await site.start_purchase()
+        await site.start_hog("block_thread", seconds=0.5)
+        await proxy.has_cut()
+        frozen.pause()
+        site.worker(lease=1.0)
+        await site.finished()
+
+        await site.check()
 
 
 @pytest.mark.parametrize("when", ["answered", "sent"])
@@ -57,9 +74,7 @@ async def test_start_is_repeated_while_the_first_one_still_goes_on(site: Site, t
         async with blocker.transaction():
             await blocker.execute("lock table audit.move in share mode")
             starting: asyncio.Task[Handle[Any]] = asyncio.create_task(app.start("errand", {"number": 1}))
-            async with asyncio.timeout(SECONDS):
-                while await site.query(WAITING) != [(2,)]:  # nothing tells of a statement that begins to wait
-                    assert not starting.done()
+            await site.shows(WAITING, (2,))
         handle = await asyncio.wait_for(starting, SECONDS)
 
     assert await site.query("select id from stepwell.execution") == [(handle.id,)]

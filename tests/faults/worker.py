@@ -25,6 +25,7 @@ class Options:
     concurrency: int = 100
     grace: float = 20.0
     short_wait: float = 2.0
+    max_crashes: int = 5
     is_held: bool = False  # once it has connected, wait for a line on standard input
     clock_shift: float = 0.0  # how far this machine's wall clock is off
     slowness: float = 1.0  # how many times longer its steps take
@@ -61,6 +62,7 @@ async def _work(options: Options) -> None:
             lease_for=timedelta(seconds=options.lease),
             grace=timedelta(seconds=options.grace),
             short_wait=timedelta(seconds=options.short_wait),
+            max_crashes=options.max_crashes,
         )
         worker = await app.new_worker(settings)
 

@@ -1,4 +1,6 @@
--- Store one checkpoint inside a step's own transaction. Locks: worker (shared), execution (shared).
+-- Store one checkpoint inside a step's own transaction. Until that commits, its lock keeps the session from being ended: a
+-- worker that is frozen just then would hold up all that it owns, so the server waits for the commit for seconds only.
+-- Locks: worker (shared), execution (shared).
 with me as materialized (
     select w.id from stepwell.worker w join stepwell.execution x on x.owner = w.id
     where w.id = $1::uuid and x.id = $2::uuid
@@ -6,4 +8,4 @@ with me as materialized (
 )
 insert into stepwell.checkpoint (execution_id, key, kind, digest, is_failure, value)
 select $2::uuid, $3::text, $4::text, $5::int4, false, $6::bytea from me
-returning true
+returning set_config('idle_in_transaction_session_timeout', '5s', true)

@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from stepwell.core.model import NewCheckpoint, SessionId
@@ -104,8 +105,7 @@ class Transactions:
     async def _asynchronous(self) -> AsyncConnectionPool[Any]:
         async with self._opening:
             if self._async_pool is None:
-                check = AsyncConnectionPool.check_connection
-                pool = AsyncConnectionPool(**self._settings(), check=check, open=False)
+                pool = AsyncConnectionPool(**self._settings(), check=_made_new, open=False)
                 await pool.open()
                 self._async_pool = pool
             return self._async_pool
@@ -113,8 +113,7 @@ class Transactions:
     async def _synchronous(self) -> ConnectionPool[Any]:
         async with self._opening:
             if self._sync_pool is None:
-                check = ConnectionPool.check_connection
-                self._sync_pool = ConnectionPool(**self._settings(), check=check, open=True)
+                self._sync_pool = ConnectionPool(**self._settings(), check=_made_new_sync, open=True)
             return self._sync_pool
 
     def _settings(self) -> dict[str, Any]:
@@ -124,6 +123,21 @@ class Transactions:
             "min_size": 0,
             "max_size": MAX_CONNECTIONS,
         }
+
+
+async def _made_new(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Undo what the last step made of it: settings, temporary tables, locks. Raises when it is dead."""
+    connection.row_factory = tuple_row
+    await connection.set_autocommit(True)
+    await connection.execute("discard all")
+    await connection.set_autocommit(False)
+
+
+def _made_new_sync(connection: psycopg.Connection[Any]) -> None:
+    connection.row_factory = tuple_row
+    connection.autocommit = True
+    connection.execute("discard all")
+    connection.autocommit = False
 
 
 async def _taken(pool: ConnectionPool[Any]) -> psycopg.Connection[Any]:

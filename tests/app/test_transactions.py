@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from stepwell import App, ExecutionFailed, InvalidOption, KeyConflict, Retry, Status, Step, StepFailed, SyncStep
 
@@ -367,6 +368,42 @@ async def test_step_whose_connection_is_cut_is_tried_again_and_stored_once(app: 
 
     assert len(attempts) == 2
     assert await rows(table) == [7]
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_connection_is_lent_as_if_nobody_had_had_it_before(
+    app: App, table: AsyncConnection, is_async: bool
+) -> None:
+    """What one step makes of it, the next one does not meet: rows as dicts, settings, temporary tables."""
+
+    async def change(connection: AsyncConnection) -> None:
+        connection.row_factory = dict_row
+        await connection.execute("set search_path to nowhere")
+        await connection.execute("create temp table mine (number integer)")
+
+    async def look(connection: AsyncConnection) -> list[str | None]:
+        found = await connection.execute(session)
+        return list(await found.fetchone() or ())
+
+    def change_plainly(connection: Connection) -> None:
+        connection.row_factory = dict_row
+        connection.execute("set search_path to nowhere")
+        connection.execute("create temp table mine (number integer)")
+
+    def look_plainly(connection: Connection) -> list[str | None]:
+        return list(connection.execute(session).fetchone() or ())
+
+    session = "select current_setting('search_path'), to_regclass('pg_temp.mine')::text"
+    functions: list[Any] = [look, change, look] if is_async else [look_plainly, change_plainly, look_plainly]
+
+    @app.workflow
+    async def flow(step: Step) -> list[Any]:
+        return [await step.transaction(f"part-{n}", function) for n, function in enumerate(functions)]
+
+    async with app.worker():
+        before, _, after = await (await app.start(flow)).result("20s")
+
+    assert before == after
 
 
 async def test_more_transactions_than_connections_all_come_to_their_end(app: App, table: AsyncConnection) -> None:

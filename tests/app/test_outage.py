@@ -62,7 +62,7 @@ class Progress:
         self._changed = asyncio.Event()
 
     async def do(self, number: int) -> int:
-        await asyncio.sleep(0.001)  # as a step's own work would
+        await asyncio.sleep(0)
         self.done[str(current_step().execution_id), current_step().name] += 1
         self._changed.set()
         return number

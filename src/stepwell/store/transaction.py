@@ -12,6 +12,7 @@ from contextlib import (
     contextmanager,
     suppress,
 )
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -146,8 +147,13 @@ async def _taken(pool: ConnectionPool[Any]) -> psycopg.Connection[Any]:
     try:
         return await asyncio.shield(taking)
     except asyncio.CancelledError:
-        taking.add_done_callback(lambda taken: None if taken.exception() else pool.putconn(taken.result()))
+        taking.add_done_callback(partial(_put_back_late, pool))
         raise
+
+
+def _put_back_late(pool: ConnectionPool[Any], taking: asyncio.Future[psycopg.Connection[Any]]) -> None:
+    if not taking.cancelled() and taking.exception() is None:
+        pool.putconn(taking.result())
 
 
 @contextmanager

@@ -14,6 +14,15 @@ from threading import Thread
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+# What a log says when something went wrong that nobody had thought of.
+COMPLAINTS = (
+    "never retrieved",
+    "error of the engine",
+    "heartbeat ended",
+    "Exception ignored",
+    "Exception in",
+    "pending!",
+)
 SECONDS = 30.0  # how long a test waits for what must come
 
 
@@ -98,8 +107,10 @@ class WorkerProcess:
         found = []
         if self.code not in (None, *self.expected_codes):
             found.append(f"process {self.pid} ended with {self.code}; see {self.log}")
-        if "Traceback" in self.said():
-            found.append(f"process {self.pid} logged an error; see {self.log}")
+        said = self.said()
+        found += [
+            f"process {self.pid} logged '{complaint}'; see {self.log}" for complaint in COMPLAINTS if complaint in said
+        ]
         return found
 
     async def _until(self, event: asyncio.Event) -> None:

@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 STATEMENTS = {
     **{
         name: re.compile(rb"B....\0stepwell_%s\0" % name.encode(), re.DOTALL)
-        for name in ("create", "checkpoint", "flush")
+        for name in ("create", "checkpoint", "flush", "items")
     },
     "commit": re.compile(rb"Q....COMMIT\0", re.DOTALL),
 }

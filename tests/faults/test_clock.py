@@ -42,6 +42,10 @@ async def test_leases_hold_between_workers_four_hours_apart(site: Site) -> None:
     await site.ready(heir)
     await site.finished()
 
+    async def is_reaped() -> bool:
+        return bool(await site.query("select id from audit.session where was_reaped"))
+
+    await site.until(is_reaped)
     evidence = await site.check()
     reaped = [session.pid for session in evidence.sessions.values() if session.was_reaped]
     assert reaped == [slow.pid]

@@ -75,9 +75,9 @@ async def send_to_a_leaving_server(url: str) -> None:
 async def test_statements_cancelled_again_and_again(site: Site) -> None:
     """F22: an administrator cancels whatever runs. No step is repeated because its result could not be stored."""
     await site.start_journeys(100, pace=0.02)
-    site.worker(lease=LEASE)
+    site.worker(lease=LEASE, short_wait=0.0)
 
-    for count in range(20, 600, 20):
+    for count in range(20, 860, 20):
         await site.begun(count)
         await site.query(f"select pg_cancel_backend(pid) {BACKENDS} and state = 'active'")
     await site.finished()

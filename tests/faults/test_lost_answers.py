@@ -55,6 +55,20 @@ async def test_worker_frozen_before_a_commit_holds_nothing_up(site: Site, tmp_pa
         await site.check()
 
 
+async def test_map_reads_its_items_again_after_its_connection_was_cut(site: Site, tmp_path: Path) -> None:
+    """F24: it is no failure of the workflow, and no reason to give up the session."""
+    async with Proxy.before(site.url, tmp_path) as proxy:
+        worker = site.worker(url=proxy.url, lease=LONG_LEASE, short_wait=0.0)
+        await site.ready(worker)
+        proxy.cut("items", when="sent")
+        await site.start_journeys(8)
+        await site.finished()
+        await proxy.has_cut()
+
+        evidence = await site.check()
+    assert not [session for session in evidence.sessions.values() if session.ended_at]
+
+
 @pytest.mark.parametrize("when", ["answered", "sent"])
 async def test_start_whose_answer_was_lost_starts_once(site: Site, tmp_path: Path, when: When) -> None:
     """F23, F25"""

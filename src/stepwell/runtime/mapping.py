@@ -13,6 +13,7 @@ from stepwell.errors import Diverged, InvalidOption, StepFailed
 from stepwell.runtime import attempts
 from stepwell.runtime.attempts import Call, Deferred
 from stepwell.runtime.branches import outside_the_workflow
+from stepwell.runtime.outages import outlast
 from stepwell.runtime.passes import Pass, Suspend
 
 MAX_CONCURRENCY = 10_000  # items under way at once; each is a task
@@ -67,10 +68,13 @@ class _Map:
         self._pass.enter()
         try:
             with outside_the_workflow():
-                async for index, stored in self._pass.around.store.items(self._pass.id, self._call.key):
-                    self._take(index, stored)
+                await outlast(self._pass.around, self._read)
         finally:
             self._pass.leave()
+
+    async def _read(self) -> None:
+        async for index, stored in self._pass.around.store.items(self._pass.id, self._call.key):
+            self._take(index, stored)
 
     def _take(self, index: int, stored: Checkpoint) -> None:
         self._digests[index] = stored.digest

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
 from stepwell.core.model import NewCheckpoint
-from stepwell.core.retry import Retry
 from stepwell.errors import DatabaseUnavailable, LeaseLost
 from stepwell.failpoints import failpoint
 from stepwell.runtime.attempts import Call, invoke
-from stepwell.runtime.passes import Pass
+from stepwell.runtime.outages import outlast
+from stepwell.runtime.passes import Pass, Surroundings
 from stepwell.store.base import Transaction
-
-_PAUSES = Retry(first_delay="250ms", max_delay="5s")
 
 
 async def body(pass_: Pass, call: Call) -> Any:
     """Run the function in a transaction, store what it returned, commit."""
     around = pass_.around
     async with AsyncExitStack() as stack:
-        transaction = await _open(pass_, call, stack)
+        transaction = await outlast(around, lambda: _begin(around, call, stack))
         value = await invoke(pass_, call, (transaction.connection, *call.args))
         failpoint("after_step_body")
         stored, value = call.shape.codec.encode(value)
@@ -38,17 +35,5 @@ async def body(pass_: Pass, call: Call) -> Any:
     return value
 
 
-async def _open(pass_: Pass, call: Call, stack: AsyncExitStack) -> Transaction:
-    """A transaction. While the database cannot be reached it is waited for: that is no failed attempt of the step."""
-    around = pass_.around
-    failures = 0
-    while True:
-        try:
-            return await stack.enter_async_context(
-                around.store.transaction(around.session, is_async=call.shape.is_async)
-            )
-        except DatabaseUnavailable:
-            failures += 1
-            if pass_.closing is not None:
-                raise
-            await asyncio.sleep(_PAUSES.longest_delay(failures).total_seconds() * around.random())
+async def _begin(around: Surroundings, call: Call, stack: AsyncExitStack) -> Transaction:
+    return await stack.enter_async_context(around.store.transaction(around.session, is_async=call.shape.is_async))

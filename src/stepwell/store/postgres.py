@@ -29,7 +29,7 @@ from stepwell.core.status import Status
 from stepwell.errors import DatabaseUnavailable, EmbeddedUnavailable, LeaseLost
 from stepwell.store import binary, rows
 from stepwell.store.base import Pulse, Transaction
-from stepwell.store.connect import Route, find_route, with_lock_timeout
+from stepwell.store.connect import Route, find_route, unavailable, with_lock_timeout
 from stepwell.store.identity import new_id
 from stepwell.store.migrate import check_version
 from stepwell.store.pulse import PostgresPulse
@@ -266,7 +266,11 @@ class PostgresStore:
         return statement(name, self.schema)
 
     async def _read(self, name: str, *parameters: bytes | None) -> Rows:
-        return await self._run(name, *parameters, on=self._reads)
+        """The rows of a statement that changes nothing, so that whatever stops it, it may be repeated."""
+        try:
+            return await self._run(name, *parameters, on=self._reads)
+        except psycopg.OperationalError as error:
+            raise unavailable(error) from error
 
     async def _run(self, name: str, *parameters: bytes | None, on: Line | None = None) -> Rows:
         return await (await (on or self._main).wire()).run(self._sql(name), *parameters)

@@ -1,0 +1,29 @@
+"""Waiting for a database that cannot be reached: that is no failure of a step, nor of a workflow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from stepwell.core.retry import Retry
+from stepwell.errors import DatabaseUnavailable
+from stepwell.runtime.passes import Surroundings
+
+T = TypeVar("T")
+
+_PAUSES = Retry(first_delay="250ms", max_delay="5s")
+
+
+async def outlast(around: Surroundings, work: Callable[[], Awaitable[T]]) -> T:
+    """The outcome of work that may be begun again, once the database can be reached.
+
+    Also while the pass is closing, as nothing could be stored meanwhile; whoever loses patience cuts the pass.
+    """
+    failures = 0
+    while True:
+        try:
+            return await work()
+        except DatabaseUnavailable:
+            failures += 1
+            await asyncio.sleep(_PAUSES.longest_delay(failures).total_seconds() * around.random())

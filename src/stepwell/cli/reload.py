@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import time
 from collections.abc import Sequence
@@ -18,6 +19,9 @@ from stepwell.cli.exits import INTERRUPTED, OK, USAGE
 log = logging.getLogger("stepwell.dev")
 
 SHORTEST_LIFE = 1.0  # seconds between two starts at least: what kills a worker may kill the next one as well
+
+# compiled files are told apart by second and size: of two saves within one second the second would not be seen
+NO_STALE_CODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
 class Next(Enum):
@@ -66,7 +70,9 @@ class Reloader:
     async def _run_once(self) -> int:
         """A worker's life: until it ends by itself, is to be replaced, or everything is to stop."""
         self._is_changed = False
-        child = self._child = await asyncio.create_subprocess_exec(*self._command, stdin=asyncio.subprocess.PIPE)
+        child = self._child = await asyncio.create_subprocess_exec(
+            *self._command, stdin=asyncio.subprocess.PIPE, env={**os.environ, **NO_STALE_CODE}
+        )
         ending = asyncio.create_task(child.wait(), name="stepwell-child")
         ending.add_done_callback(lambda _: self._wake.set())
         while not (ending.done() or self._is_changed or self._is_stopping):

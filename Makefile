@@ -2,6 +2,7 @@
 PYTHON = .venv/bin/python
 PYTEST = -n 2 --dist loadfile
 OLDEST = 3.11
+IN_PROCESS = tests/core tests/runtime tests/store tests/app tests/test_codec.py tests/test_inputs.py tests/test_public_api.py
 
 .PHONY: help setup fmt lint types test faults soak docs demo bench bench-peers check clean
 
@@ -23,10 +24,12 @@ lint: setup ## Check format, lint rules and the layers of the architecture
 types: setup ## Check types, strictly
 	$(PYTHON) -m mypy
 
-test: lint types ## Run lint, types and all tests, on Python 3.11 and on the newest one found
+test: lint types ## Run lint, types and all tests on Python 3.11; those within one process also on the newest one found
 	@pythons=$$(sh tools/venv.sh $(OLDEST) newest) || exit 1; \
+	tests=tests; \
 	for python in $$pythons; do \
-		$$python -VV && $$python -m pytest $(PYTEST) || exit 1; \
+		$$python -VV && $$python -m pytest $(PYTEST) $$tests || exit 1; \
+		tests="$(IN_PROCESS)"; \
 	done
 
 faults: setup ## Run the tests that crash, freeze and cut off real processes

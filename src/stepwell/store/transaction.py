@@ -30,7 +30,7 @@ from stepwell.store.statements import statement
 
 MAX_CONNECTIONS = 8  # each kind: a transaction holds one only while its function runs
 CANCEL_SECONDS = 5.0  # for the server to be told that a statement is no longer wanted
-WAIT_SECONDS = 5.0  # for a connection, then the database counts as unavailable; a process that stops may wait for it too
+WAIT_SECONDS = 5.0  # for a connection, then the database counts as unavailable; a stopping process may have to wait too
 
 
 class Transactions:

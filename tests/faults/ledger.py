@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -82,13 +83,14 @@ def noted(given: str = "") -> Iterator[str]:
     _add(line._replace(what="end"))
 
 
+@cache
+def _file() -> int:
+    return os.open(os.environ[PATH], os.O_WRONLY | os.O_APPEND)
+
+
 def _add(line: Line) -> None:
     """Write a line, then ring."""
     line = line._replace(pid=os.getpid(), at=time.clock_gettime(time.CLOCK_REALTIME))
-    file = os.open(os.environ[PATH], os.O_WRONLY | os.O_APPEND)
-    try:
-        os.write(file, json.dumps(line).encode() + b"\n")
-    finally:
-        os.close(file)
+    os.write(_file(), json.dumps(line).encode() + b"\n")
     with suppress(BlockingIOError):  # full: it rings already
         os.write(int(os.environ[BELL]), b".")

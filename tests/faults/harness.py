@@ -154,11 +154,11 @@ class Site:
             while await self.query(text) != list(rows):
                 pass
 
-    async def begun(self, count: int) -> None:
-        """Return once so many bodies have begun."""
+    async def begun(self, count: int, *, by: WorkerProcess | None = None) -> None:
+        """Return once so many bodies have begun, in all or in one process."""
 
         async def are_enough() -> bool:
-            return self.ledger.count("begin") >= count
+            return (self.ledger.count("begin") if by is None else len(self.lines("begin", pid=by.pid))) >= count
 
         await self.until(are_enough)
 

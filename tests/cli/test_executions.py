@@ -1,4 +1,4 @@
-"""`stepwell executions`: list, show, cancel, retry tell the truth."""
+"""`stepwell executions`: list, show, export, cancel, retry tell the truth."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import pytest
 
 from stepwell import App, Handle, Step
 from stepwell.cli.follow import Waits, follow
-from stepwell.core.model import ExecutionId
+from stepwell.core.model import Completed, ExecutionId
+from stepwell.runtime.dry_run import DryRun, dry_run
+from stepwell.runtime.history import History, history_from_json
 from tests.cli.conftest import Cli
-from tests.cli.sample import ended, with_worker
+from tests.cli.sample import ended, sample_app, with_worker
 
 
 def started(cli: Cli, workflow: str = "pay", *options: str) -> str:
@@ -215,6 +217,32 @@ def test_an_unknown_execution_is_a_sentence_and_1(cli: Cli) -> None:
 
     assert answer.exit_code == 1
     assert answer.stderr == f"Error: there is no execution {unknown}; it may have been removed by retention\n"
+
+
+# --- export -------------------------------------------------------------------------------------------------------
+
+
+async def replayed(history: History, database_url: str) -> DryRun:
+    app = sample_app(database_url)
+    return await dry_run(history, app.registry[history.workflow])
+
+
+def test_an_exported_history_replays_to_the_stored_result(cli: Cli, database_url: str) -> None:
+    execution = ended(database_url, "order", {"n": 3})
+
+    exported = history_from_json(cli("executions", "export", execution).stdout)
+    run = asyncio.run(replayed(exported, database_url))
+
+    assert (str(exported.id), exported.workflow, exported.status) == (execution, "order", "completed")
+    assert [one.key for one in exported.checkpoints if one.kind != "item"] == ["double", "each"]
+    assert [(one.key, one.attempt) for one in exported.attempts] == [("double", 1)]
+    assert (run.divergence, run.unreached, run.outcome) == (None, (), Completed(bytes(exported.result)))
+
+
+def test_an_export_of_an_unknown_id_is_refused(cli: Cli) -> None:
+    answer = cli("executions", "export", str(uuid4()))
+
+    assert (answer.exit_code, answer.stdout) == (1, "")
 
 
 # --- cancel, retry ------------------------------------------------------------------------------------------------

@@ -143,10 +143,10 @@ async def test_steps_are_shown_with_every_failed_attempt(world: World) -> None:
 
     a, first, second, done = await world.store.steps(started, after=None, limit=10)
 
-    assert a == StepRecord("a", "step", False, 1, a.recorded_at, None, b"1")
+    assert a == StepRecord("a", "step", False, 1, a.recorded_at, None, b"1", 7)
     assert first == StepRecord("call", "step", True, 1, first.recorded_at, retry_at, b"e1")
     assert second == StepRecord("call", "step", True, 2, second.recorded_at, retry_at, b"e2")
-    assert done == StepRecord("call", "step", False, 3, done.recorded_at, None, b"v")
+    assert done == StepRecord("call", "step", False, 3, done.recorded_at, None, b"v", 7)
     assert first.recorded_at <= done.recorded_at
 
 

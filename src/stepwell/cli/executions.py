@@ -11,7 +11,7 @@ import click
 
 from stepwell.cli.exits import FAILED
 from stepwell.cli.options import Target, database_options, output_options
-from stepwell.cli.output import Cell, note, show_json, show_table
+from stepwell.cli.output import Cell, note, show_json, show_json_text, show_table
 from stepwell.core.status import Status
 from stepwell.errors import NotAllowed, UnknownExecution
 
@@ -115,6 +115,29 @@ def show(execution: UUID, target: Target, traceback: bool, as_json: bool) -> Non
         show_json(document(found, outline))
     else:
         show_page(found, outline, with_traceback=traceback)
+
+
+# --- export -------------------------------------------------------------------------------------------------------
+
+
+@command.command("export")
+@click.argument("execution", type=click.UUID)
+@output_options("It is one JSON document anyway.")
+@database_options
+def export(execution: UUID, target: Target, as_json: bool) -> None:  # noqa: ARG001
+    """Print an execution's history as JSON.
+
+    All that is stored of it. Tests replay it against later versions of its workflow.
+    """
+
+    async def read(app: App) -> str:
+        from stepwell.runtime.history import history_of, history_to_json
+
+        client = await app.open()
+        found = await app.get(execution)
+        return history_to_json(history_of(found, await app.steps(execution), as_of=client.store.now()))
+
+    show_json_text(target.ask(read))
 
 
 # --- cancel, retry ------------------------------------------------------------------------------------------------

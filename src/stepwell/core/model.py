@@ -207,7 +207,10 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """One stored outcome or failed attempt of a step. `retry_at` is set for an attempt that is tried again."""
+    """One stored outcome or failed attempt of a step. `retry_at` is set for an attempt that is tried again.
+
+    `digest` tells the arguments of an outcome from others; an attempt has none.
+    """
 
     key: str
     kind: str
@@ -216,6 +219,7 @@ class StepRecord:
     recorded_at: datetime
     retry_at: datetime | None
     value: bytes
+    digest: int = 0
 
 
 @dataclass(frozen=True, slots=True)

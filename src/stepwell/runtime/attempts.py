@@ -121,8 +121,7 @@ async def perform(pass_: Pass, call: Call, body: Body, *, is_deferrable: bool = 
             if is_deferrable and retry_at - pass_.now() > pass_.around.short_wait:
                 raise Deferred(retry_at, reason)
             await pass_.wait_until(retry_at, reason)
-        await pass_.admit()
-        pass_.enter()
+        await pass_.begin_work(call.key)
         try:
             error, value = await _attempt(pass_, call, body, attempt)
             if error is None:

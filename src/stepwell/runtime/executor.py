@@ -57,14 +57,14 @@ def _tell(pass_: Pass, workflow: Workflow[Any, Any], outcome: Outcome) -> None:
 async def _outcome(pass_: Pass, workflow: Workflow[Any, Any]) -> Outcome | None:
     timer = _timer(pass_, workflow)
     try:
-        own = await _own_outcome(pass_, workflow) if pass_.closing is None else None
+        own = await own_outcome(pass_, workflow) if pass_.closing is None else None
     finally:
         if timer is not None:
             timer.cancel()
     return _closing_outcome(pass_, workflow, own)
 
 
-async def _own_outcome(pass_: Pass, workflow: Workflow[Any, Any]) -> Outcome | None:
+async def own_outcome(pass_: Pass, workflow: Workflow[Any, Any]) -> Outcome | None:
     """What the function made of it; None if it was suspended, or does not end."""
     root = await pass_.run(_called(pass_, workflow))
     if not root.done():

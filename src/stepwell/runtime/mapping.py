@@ -40,8 +40,7 @@ async def _run(pass_: Pass, call: Call, items: Iterable[Any], concurrency: int) 
     await work.finish(concurrency)
     results = work.results()
     if summary is None:
-        await pass_.admit()
-        pass_.enter()
+        await pass_.begin_work(call.key)
         try:
             count, _ = _COUNT.encode(len(results))
             await pass_.store(NewCheckpoint(pass_.id, call.key, Kind.MAP, 0, count))

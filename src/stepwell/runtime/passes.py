@@ -115,6 +115,11 @@ class Pass:
 
     # --- going on, waiting, ending --------------------------------------------------------------------------------
 
+    async def begin_work(self, key: Key) -> None:  # noqa: ARG002 (a dry run stops here, and says before which call)
+        """Return if the call may do what is not stored yet; it goes on until `leave`."""
+        await self.admit()
+        self.enter()
+
     def enter(self) -> None:
         """Something goes on in this branch until `leave`: the pass is neither suspended nor ended meanwhile."""
         self._active += 1

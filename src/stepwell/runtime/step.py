@@ -177,8 +177,7 @@ class Step:
         except Diverged as error:
             await self._pass.diverge(error)
         if stored is None:
-            await self._pass.admit()
-            self._pass.enter()
+            await self._pass.begin_work(key)
             try:
                 value, at = _TIME.encode(make())
                 await self._pass.store(NewCheckpoint(self._pass.id, key, kind, arguments, value))

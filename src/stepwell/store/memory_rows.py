@@ -205,9 +205,9 @@ class ExecutionRow:
     def records(self) -> Iterator[StepRecord]:
         """What is stored of its steps, in no order."""
         for key, stored in self.checkpoints.items():
-            kind, _, is_failure, value = stored.checkpoint
+            kind, digest, is_failure, value = stored.checkpoint
             attempt = 1 + len(self.attempts.get(key, ()))
-            yield StepRecord(key, kind, is_failure, attempt, stored.recorded_at, None, value)
+            yield StepRecord(key, kind, is_failure, attempt, stored.recorded_at, None, value, digest)
         for key, tries in self.attempts.items():
             for attempt, one in tries.items():
                 kind = Kind.ITEM if _ITEM.search(key) else Kind.STEP

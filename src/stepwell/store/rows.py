@@ -152,5 +152,4 @@ def execution_of(row: Row) -> Execution:
 
 def step_of(row: Row) -> StepRecord:
     """A row of `steps.sql`."""
-    key, kind, is_failure, attempt, recorded_at, retry_at, value = row
-    return StepRecord(key, kind, is_failure, attempt, recorded_at, retry_at, value)
+    return StepRecord(*row)

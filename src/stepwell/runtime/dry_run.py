@@ -1,0 +1,198 @@
+"""What new code would make of a stored history: a replay that runs no step and writes nothing.
+
+It goes as far as the stored outcomes reach. The first call of each branch that has none ends that branch, and when
+every branch has come to its end the replay is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from stepwell.core.model import Checkpoint, Completed, ExecutionId, Failed, Outcome, SessionId
+from stepwell.errors import Diverged
+from stepwell.runtime.branches import counted_tasks
+from stepwell.runtime.executor import own_outcome
+from stepwell.runtime.history import History
+from stepwell.runtime.passes import Closing, Key, Pass, Surroundings
+from stepwell.runtime.registry import Workflow
+from stepwell.store.flush import GroupCommit
+from stepwell.store.memory import MemoryStore
+
+LIMIT_SECONDS = 10.0  # for code that waits for something other than a durable call; a replay takes milliseconds
+
+Items = Callable[[ExecutionId, Key], AsyncIterator[tuple[int, Checkpoint]]]
+
+_FAR = datetime.max.replace(tzinfo=UTC)
+_ORIGIN_DEPTH = 4  # frames above the one that makes a durable call's coroutine: SyncStep's, then the user's
+
+_PACKAGE = f"{Path(__file__).parent.parent}{os.sep}"
+_ASYNCIO = f"{Path(asyncio.__file__).parent}{os.sep}"
+
+
+class Place(NamedTuple):
+    """A line of the user's code."""
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """How far a replay came.
+
+    `divergence` is why the execution would be parked, and `place` where the code does it. `begins` are the calls that
+    would run next, in the order in which the code comes to them; `waits_for` says what else ended the replay.
+    `unreached` is what is stored and was not asked for. `outcome` is set if the function came to its own end.
+    """
+
+    divergence: Diverged | None
+    place: Place | None
+    begins: tuple[Key, ...]
+    waits_for: str | None
+    unreached: tuple[Key, ...]
+    outcome: Completed | Failed | None
+    is_stuck: bool  # it waits for something that is no durable call
+
+
+async def dry_run(history: History, workflow: Workflow[Any, Any], *, items: Items | None = None) -> DryRun:
+    """Replay the history against the workflow. No step runs, nothing is written, no time passes.
+
+    `items` reads the stored items of maps when the history does not hold them.
+    """
+    store = _HistoryStore(history, items)
+    with _surroundings(store) as around, counted_tasks(), _origins_are_kept():
+        pass_ = _DryPass(history, around, workflow)
+        limit = asyncio.get_running_loop().call_later(LIMIT_SECONDS, pass_.give_up)
+        try:
+            own = await own_outcome(pass_, workflow)
+        finally:
+            limit.cancel()
+            await pass_.settle()
+    return pass_.summary(history, own)
+
+
+class _DryPass(Pass):
+    """A pass in which a call that has no stored outcome waits for ever."""
+
+    def __init__(self, history: History, around: Surroundings, workflow: Workflow[Any, Any]) -> None:
+        super().__init__(history.claimed(), around, retry=workflow.retry)
+        self._function = workflow.function
+        self._met: dict[Key, Place | None] = {}
+        self._begins: list[Key] = []
+        self._is_stuck = False
+
+    def key(self, name: str, earlier: str | None = None) -> Key:
+        key = super().key(name, earlier)
+        self._met.setdefault(key, _caller())
+        return key
+
+    async def begin_work(self, key: Key) -> None:
+        if self.closing is None:
+            self._begins.append(key)
+        await self.block(_FAR, f"'{key}'")
+
+    def give_up(self) -> None:
+        self._is_stuck = True
+        self.close(Closing.ENDED, at_once=True)
+
+    def summary(self, history: History, own: Outcome | None) -> DryRun:
+        has_ended = isinstance(own, Completed | Failed) and not self.was_refused
+        stored = dict.fromkeys([*history.claimed().checkpoints, *history.claimed().retries])
+        return DryRun(
+            divergence=self.divergence,
+            place=None if self.divergence is None else self._place(self.divergence.step),
+            begins=tuple(self._begins),
+            waits_for=self.earliest_wait[1] if self.earliest_wait else None,
+            unreached=tuple(key for key in stored if key not in self._met and _map_of(key) not in self._met),
+            outcome=own if has_ended and isinstance(own, Completed | Failed) else None,
+            is_stuck=self._is_stuck,
+        )
+
+    def _place(self, key: Key) -> Place | None:
+        """Where the call is made; for the input, where the function begins."""
+        if key in self._met or _map_of(key) in self._met:
+            return self._met.get(key) or self._met.get(_map_of(key))
+        code = getattr(self._function, "__code__", None)
+        return None if code is None else Place(code.co_filename, code.co_firstlineno)
+
+
+def _map_of(key: Key) -> Key:
+    """The key of the map whose item this is."""
+    map_key, _, number = key.rpartition("/#")
+    return map_key if number.isdecimal() else key
+
+
+class _HistoryStore(MemoryStore):
+    """An empty store whose clock stands, and which knows the items of one execution's maps."""
+
+    def __init__(self, history: History, items: Items | None) -> None:
+        super().__init__()
+        self._history, self._items = history, items
+
+    def now(self) -> datetime:
+        return self._history.as_of
+
+    async def items(self, execution_id: ExecutionId, key: str) -> AsyncIterator[tuple[int, Checkpoint]]:
+        if self._items is not None:
+            async for index, stored in self._items(execution_id, key):
+                yield index, stored
+            return
+        for index, stored in self._history.items(key):
+            yield index, stored
+
+
+@contextmanager
+def _surroundings(store: MemoryStore) -> Iterator[Surroundings]:
+    """As a worker session's, except that there is no session: whatever tried to write would be refused."""
+    session = SessionId(UUID(int=0))
+    commit = GroupCommit(store, session, on_lost=lambda _: None, on_cancelling=lambda _: None)
+    threads = ThreadPoolExecutor(initializer=partial(sys.set_coroutine_origin_tracking_depth, _ORIGIN_DEPTH))
+    try:
+        yield Surroundings(
+            store,
+            session,
+            commit,
+            threads,
+            asyncio.Semaphore(1),
+            threads,
+            random=lambda: 0.0,
+            short_wait=timedelta(0),
+            is_strict=True,
+        )
+    finally:
+        threads.shutdown(wait=False)  # a function that is stuck would never let go of its thread
+
+
+@contextmanager
+def _origins_are_kept() -> Iterator[None]:
+    """Coroutines remember where they were made, so that a call which gather wrapped in a task has a line, too."""
+    before = sys.get_coroutine_origin_tracking_depth()
+    sys.set_coroutine_origin_tracking_depth(_ORIGIN_DEPTH)
+    try:
+        yield
+    finally:
+        sys.set_coroutine_origin_tracking_depth(before)
+
+
+def _caller() -> Place | None:
+    """The line of the user's code that makes the durable call."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    if frame is not None and not frame.f_code.co_filename.startswith(_ASYNCIO):
+        return Place(frame.f_code.co_filename, frame.f_lineno)
+    task = asyncio.current_task()
+    origin = getattr(task.get_coro(), "cr_origin", None) if task else None
+    return next((Place(file, line) for file, line, _ in origin or () if not file.startswith(_PACKAGE)), None)

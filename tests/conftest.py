@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,9 @@ from psycopg.conninfo import make_conninfo
 from stepwell.store.embedded import start_embedded
 from stepwell.store.migrate import migrate, migrations
 from tests.databases import Admin, drop_database, fresh_database
+
+# A shell that runs tests in the background has them ignore Ctrl-C, and with them the programs that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TEMPLATE = f"stepwell_test_{migrations()[-1].number}_{migrations()[-1].checksum[:12]}"
 
@@ -78,14 +82,3 @@ def database_url(admin: Admin, server_url: str, template: str) -> Iterator[str]:
     """A fresh, migrated, empty database."""
     with fresh_database(admin, server_url, template) as url:
         yield url
-
-
-# These run many processes at once, and are judged within time limits: on a machine that is busy with something else one
-# of them may starve. A rule that is really broken fails again.
-OF_MANY_PROCESSES = ("tests/faults/", "tests/cli/", "tests/examples/", "tests/app/test_outage")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.nodeid.startswith(OF_MANY_PROCESSES):
-            item.add_marker(pytest.mark.flaky(reruns=2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from stepwell import App, ExecutionFailed, InvalidOption, KeyConflict, Retry, Status, Step, StepFailed, SyncStep
+from stepwell.store import transaction
 
 AsyncConnection = psycopg.AsyncConnection[Any]
 Connection = psycopg.Connection[Any]
@@ -417,6 +419,38 @@ async def test_more_transactions_than_connections_all_come_to_their_end(app: App
         await (await app.start(flow)).result("20s")
 
     assert await rows(table) == list(range(40))
+
+
+@pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])
+async def test_step_that_finds_no_connection_waits_on_and_loses_no_attempt(
+    app: App, table: AsyncConnection, is_async: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F34: it is asked for again and again; a step whose own time runs out meanwhile measures that."""
+    monkeypatch.setattr(transaction, "WAIT_SECONDS", 0.02)
+    let_go = threading.Event()
+
+    def hold_plainly(connection: Connection) -> None:
+        let_go.wait(20)
+
+    async def hold(connection: AsyncConnection) -> None:
+        await asyncio.to_thread(let_go.wait, 20)
+
+    @app.workflow(retry=Retry(1))
+    async def flow(step: Step) -> None:
+        holding, storing = (hold, insert) if is_async else (hold_plainly, insert_plainly)
+        holders = [step.transaction(f"hold-{n}", holding) for n in range(transaction.MAX_CONNECTIONS)]
+
+        async def wait_in_vain() -> None:
+            with pytest.raises(StepFailed):
+                await step(timeout="100ms").run("clock", asyncio.Event().wait)
+            let_go.set()
+
+        await asyncio.gather(*holders, step.transaction("store", storing, 1), wait_in_vain())
+
+    async with app.worker():
+        await (await app.start(flow)).result("20s")
+
+    assert await rows(table) == [1]
 
 
 async def test_connections_of_transactions_that_were_cut_come_back(app: App, table: AsyncConnection) -> None:

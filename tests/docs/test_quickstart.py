@@ -16,9 +16,11 @@ import pytest
 from tests.docs.pages import Block, page
 
 QUICKSTART, README = page("docs/quickstart.md"), page("README.md")
-SECONDS = 60
+SECONDS = 100
 
 USER = "from stepwell import App; app = App(); app.sync.list(); print('up', flush=True); input()"
+# The sleep is long enough for two commands on a busy machine: one that sees it, and one after the kill.
+LONGER_SLEEP = """sed -i.bak 's/"3s"/"12s"/' flows.py\n"""
 UNTIL_IT_SLEEPS = """until stepwell executions list | grep -q "timer 'pause'"; do :; done\n"""
 
 VARYING = {
@@ -44,6 +46,7 @@ def as_script(blocks: list[Block]) -> str:
             parts.append(f"({block.text.strip()}) > dev.log 2>&1 & terminal=$!")
         elif " &\n" in block.text:
             parts.append('test -z "$terminal" || { kill $terminal; wait $terminal; terminal=; }')
+            parts.append(LONGER_SLEEP)
             parts.append(block.text.replace(" &\n", " > worker.log 2>&1 &\n").replace("sleep 3\n", UNTIL_IT_SLEEPS))
         else:
             parts.append(block.text)

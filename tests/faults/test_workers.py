@@ -73,6 +73,7 @@ async def test_rolling_restart_hands_everything_over_at_once(site: Site) -> None
         await site.begun(100 * restart)
         crew.append(site.worker(lease=LONG_LEASE, concurrency=20))
         leaving = crew.pop(0)
+        await site.ready(leaving)
         leaving.terminate()
         assert await leaving.ended() == 0
     await site.finished()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from typing import Any
 
 import pytest
 
 from stepwell import App, Handle, Permanent, Retry, RetryAfter, Status, Step, StepFailed, current_step
-from stepwell.core.model import Batch
-from tests.runtime.lab import DAY, HOUR, Cut, Gate, Lab, Ledger
+from stepwell.core.model import Batch, Checkpoint, ExecutionId, Flushed, Kind, SessionId
+from stepwell.runtime.passes import QUIET_TURNS
+from tests.runtime.lab import DAY, HOUR, Cut, Gate, Lab, LabStore, Ledger
 
 
 async def test_results_come_in_the_order_of_the_items(lab: Lab) -> None:
@@ -344,3 +345,44 @@ async def test_hundred_thousand_items_take_bounded_memory(lab: Lab) -> None:
 
     assert most_tasks < 110
     assert peak_bytes < 12_000_000  # the table of 100,000 results takes 6; a task left for each item would take 40
+
+
+class SlowStore(LabStore):
+    """Reading the items of a map and storing its end take longer than a pass waits before it is suspended."""
+
+    async def items(self, execution_id: ExecutionId, key: str) -> AsyncIterator[tuple[int, Checkpoint]]:
+        await many_turns()
+        async for item in super().items(execution_id, key):
+            yield item
+
+    async def flush(self, session: SessionId, batch: Batch) -> Flushed:
+        if any(row.kind is Kind.MAP for row in batch.checkpoints):
+            await many_turns()
+        return await super().flush(session, batch)
+
+
+async def many_turns() -> None:
+    for _ in range(5 * QUIET_TURNS):
+        await asyncio.sleep(0)
+
+
+async def test_pass_is_not_suspended_while_a_map_loads_or_stores_its_end(lab: Lab, ledger: Ledger) -> None:
+    lab.store = SlowStore()
+    lab.app = App(lab.store)
+
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        async def branch() -> None:
+            await step.map("items", lab.ledger.double, range(3))
+            await step.run("after", ledger.note)
+
+        await step.sleep("so that there is a history", "1h")
+        await asyncio.gather(step.sleep("night", "12h"), branch())
+
+    handle = await lab.app.start(flow)
+    await lab.run_to_rest(handle)
+    lab.store.pass_time(HOUR)
+    seen = await lab.run_to_rest(handle)
+
+    assert seen.passes == 2
+    assert ledger.entries == ["items/#0", "items/#1", "items/#2", "items/after"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stepwell import ExecutionFailed, Retry, Status, Step, StepFailed, SyncStep
-from tests.runtime.lab import DAY, HOUR, Gate, Lab, Ledger
+from tests.runtime.lab import DAY, HOUR, SIGNAL_SECONDS, Gate, Lab, Ledger
 
 QUICK = "10ms"
 
@@ -180,3 +180,21 @@ async def test_workflows_timeout_is_not_moved_by_recovery(lab: Lab, ledger: Ledg
 
     assert (seen.status, seen.passes) == (Status.FAILED, 4)
     assert lab.store.now() - began == 10 * HOUR
+
+
+async def test_waiting_for_a_thread_is_not_the_steps_time() -> None:
+    """The one thread is taken for longer than the timeout, measured by a step whose own timeout runs out meanwhile."""
+    lab, let_go = Lab(step_threads=1), threading.Event()
+
+    @lab.app.workflow
+    async def flow(step: Step) -> str:
+        impatient = step(timeout=QUICK, retry=Retry(1))
+        hog = asyncio.create_task(step.run("hog", let_go.wait, SIGNAL_SECONDS))
+        quick = asyncio.create_task(impatient.run("quick", lambda: "in time"))
+        with pytest.raises(StepFailed):
+            await impatient.run("clock", Gate())
+        let_go.set()
+        await hog
+        return await quick
+
+    assert await lab.run(flow) == "in time"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from psycopg.errors import UniqueViolation
 
 from stepwell.core.model import ExecutionId, Kind, NewCheckpoint
 from stepwell.core.status import Status
-from stepwell.errors import LeaseLost
+from stepwell.errors import DatabaseUnavailable, LeaseLost
+from stepwell.store import transaction as transactions
 from stepwell.store.base import Transaction
 from tests.store.world import DONE, HOUR, PostgresWorld, World, checkpoint
 
@@ -189,3 +191,23 @@ async def test_connection_goes_back_clean_after_an_error(postgres: PostgresWorld
     async with postgres.store.transaction(session, is_async=is_async) as transaction:
         await transaction.commit(stored(started))
     assert await postgres.keys(started) == ["store"]
+
+
+async def test_connection_is_waited_for_a_while_only(
+    postgres: PostgresWorld, is_async: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F34: a process that stops need not wait until others are done with theirs."""
+    monkeypatch.setattr(transactions, "WAIT_SECONDS", 0.1)
+    session = await postgres.worker()
+    async with AsyncExitStack() as all_of_them:
+        for _ in range(transactions.MAX_CONNECTIONS):
+            await all_of_them.enter_async_context(postgres.store.transaction(session, is_async=is_async))
+
+        with pytest.raises(
+            DatabaseUnavailable, match=r"no connection for a transaction within 0\.1 s: all 8 are in use"
+        ):
+            async with postgres.store.transaction(session, is_async=is_async):
+                pass
+
+    async with postgres.store.transaction(session, is_async=is_async):
+        pass

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -34,11 +36,14 @@ def held_key(database_url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-async def blocked(pid: int, url: str) -> None:
-    """Return when somebody waits for that connection."""
+async def blocked(pid: int, url: str, *, longer_than: str = "0 s") -> None:
+    """Return when somebody waits for that connection, since so long."""
     async with asyncio.timeout(SIGNAL_SECONDS), await psycopg.AsyncConnection.connect(url, autocommit=True) as watcher:
-        waiting = "select count(*) from pg_stat_activity where %s = any(pg_blocking_pids(pid))"
-        while (await (await watcher.execute(waiting, [pid])).fetchone()) == (0,):
+        waiting = (
+            "select count(*) from pg_stat_activity"
+            " where %s = any(pg_blocking_pids(pid)) and clock_timestamp() - query_start > %s::interval"
+        )
+        while (await (await watcher.execute(waiting, [pid, longer_than])).fetchone()) == (0,):
             pass
 
 
@@ -97,3 +102,21 @@ def test_migration_waits_for_one_that_is_under_way_however_long(empty_database_u
         first.execute("select pg_advisory_unlock_all()")
 
         assert second.result(SIGNAL_SECONDS) == [migration.name for migration in migrations()]
+
+
+async def test_late_answer_does_not_set_the_clock_back(postgres: PostgresWorld) -> None:
+    """F54: else a sleep would be shorter by as much as the claim before it took."""
+
+    def behind() -> timedelta:
+        return timedelta(seconds=time.monotonic()) - (postgres.store.now() - datetime.fromtimestamp(0, UTC))
+
+    session = await postgres.worker()
+    before = behind()
+    with psycopg.connect(postgres.url) as holder:
+        holder.execute("select from stepwell.worker for update")
+        claim = asyncio.create_task(postgres.claim(session))
+        await blocked(holder.info.backend_pid, postgres.url, longer_than="300 ms")
+        holder.rollback()
+        await claim
+
+    assert behind() - before < timedelta(milliseconds=1)

@@ -65,7 +65,8 @@ class PostgresStore:
     async def open(self) -> None:
         route = await self.route()
         await asyncio.to_thread(check_version, route.conninfo, self.schema)
-        self._observe((await self._run("now"))[0][0])
+        asked_at = time.monotonic()
+        self._observe((await self._run("now"))[0][0], asked_at=asked_at)
 
     async def close(self) -> None:
         await self._transactions.close()
@@ -143,9 +144,14 @@ class PostgresStore:
         known, at = self._clock
         return known + timedelta(seconds=time.monotonic() - at)
 
-    def _observe(self, now: datetime) -> None:
-        """Set our idea of the store's clock: stamped before the answer reached us, so it is never ahead."""
-        self._clock = (now, time.monotonic())
+    def _observe(self, now: datetime, *, asked_at: float) -> None:
+        """Correct our idea of the store's clock, which was `now` at some moment since it was asked.
+
+        The answer may have taken long, and so be of the past: what we knew before stands if it can be true.
+        """
+        answered_at = time.monotonic()
+        latest = now + timedelta(seconds=answered_at - asked_at)
+        self._clock = (min(max(self.now(), now), latest), answered_at)
 
     # --- the operations -------------------------------------------------------------------------------------------
 
@@ -168,6 +174,7 @@ class PostgresStore:
             return await self._run("create", *parameters, on=self._starts)
 
     async def claim(self, session: SessionId, request: ClaimRequest) -> Claim:
+        asked_at = time.monotonic()
         found = await self._run(
             "claim",
             session.bytes,
@@ -179,7 +186,7 @@ class PostgresStore:
         )
         if not found[0][1]:
             raise LeaseLost("this worker's session has ended")
-        self._observe(found[0][0])
+        self._observe(found[0][0], asked_at=asked_at)
         return rows.claim_of(found)
 
     async def flush(self, session: SessionId, batch: Batch) -> Flushed:

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
-from psycopg_pool import AsyncConnectionPool, ConnectionPool
+from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from stepwell.core.model import NewCheckpoint, SessionId
 from stepwell.errors import DatabaseUnavailable, LeaseLost, StepTimeout
@@ -97,7 +97,7 @@ class Transactions:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self._sync_slots.acquire()
         except TimeoutError:
-            raise DatabaseUnavailable("no connection for a transaction: all are in use") from None
+            raise _none_free() from None
         try:
             yield
         finally:
@@ -161,8 +161,17 @@ def _reaching() -> Iterator[None]:
     """Before a transaction has begun the database is at fault, not the step."""
     try:
         yield
+    except PoolTimeout:
+        raise _none_free() from None
     except psycopg.OperationalError as error:
         raise unavailable(error) from error
+
+
+def _none_free() -> DatabaseUnavailable:
+    return DatabaseUnavailable(
+        f"no connection for a transaction within {WAIT_SECONDS:g} s: all {MAX_CONNECTIONS} are in use,"
+        " or the database cannot be reached"
+    )
 
 
 async def _shielded(work: Awaitable[None]) -> None:

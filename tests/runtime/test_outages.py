@@ -1,0 +1,124 @@
+"""A database that cannot be reached is waited for: it is no failure of a step, nor of a workflow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from stepwell import App, ExecutionFailed, Handle, Status, Step
+from stepwell.core.model import Checkpoint, ExecutionId, SessionId
+from stepwell.errors import DatabaseUnavailable
+from stepwell.store.base import Transaction
+from tests.runtime.lab import SIGNAL_SECONDS, Lab, LabStore
+
+
+class UnreachableStore(LabStore):
+    """Cannot be reached for some calls of what a pass asks for beside the group commit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: list[Exception] = []
+        self.asked = asyncio.Semaphore(0)
+
+    def _ask(self) -> None:
+        self.asked.release()
+        if self.errors:
+            raise self.errors.pop(0)
+
+    async def items(self, execution_id: ExecutionId, key: str) -> AsyncIterator[tuple[int, Checkpoint]]:
+        self._ask()
+        async for item in super().items(execution_id, key):
+            yield item
+
+    @asynccontextmanager
+    async def transaction(self, session: SessionId, *, is_async: bool) -> AsyncIterator[Transaction]:
+        self._ask()
+        async with super().transaction(session, is_async=is_async) as transaction:
+            yield transaction
+
+
+class UnreachableLab(Lab):
+    def __init__(self) -> None:
+        super().__init__()
+        self.store: UnreachableStore = UnreachableStore()
+        self.app = App(self.store)
+
+
+@pytest.fixture
+async def lab() -> UnreachableLab:
+    return UnreachableLab()
+
+
+def mapping(lab: UnreachableLab, **options: Any) -> Any:
+    """A workflow that asks for the items of a map."""
+
+    @lab.app.workflow(**options)
+    async def flow(step: Step) -> list[int]:
+        await step.sleep("pause", "1h")
+        return await step.map("items", lab.ledger.double, range(3))
+
+    return flow
+
+
+def transacting(lab: UnreachableLab, **options: Any) -> Any:
+    """A workflow that asks for a connection."""
+
+    async def double(connection: Any, numbers: list[int]) -> list[int]:
+        return [await lab.ledger.double(number) for number in numbers]
+
+    @lab.app.workflow(**options)
+    async def flow(step: Step) -> list[int]:
+        return await step.transaction("items", double, [0, 1, 2])
+
+    return flow
+
+
+both = pytest.mark.parametrize("make", [mapping, transacting])
+
+
+@both
+async def test_database_that_comes_back_costs_no_attempt_no_pass_and_no_session(lab: UnreachableLab, make: Any) -> None:
+    """F24."""
+    lab.store.errors = [DatabaseUnavailable("gone") for _ in range(2)]
+
+    handle: Handle[Any] = await lab.app.start(make(lab))
+    async with lab.worker():
+        assert await lab.result(handle) == [0, 2, 4]
+        assert len(lab.store.sessions) == 1
+
+    assert lab.store.errors == []
+    assert (await lab.see(handle)).passes == (2 if make is mapping else 1)
+    assert [record.attempt for record in (await lab.steps(handle)).values() if record.kind == "transaction"] in (
+        [],
+        [1],
+    )
+
+
+@both
+async def test_wait_for_the_database_ends_with_the_grace(lab: UnreachableLab, make: Any) -> None:
+    """F100: a process that stops does not wait until the database is back."""
+    lab.store.errors = [DatabaseUnavailable("gone") for _ in range(1_000)]
+
+    handle: Handle[Any] = await lab.app.start(make(lab))
+    async with lab.worker(grace=timedelta(milliseconds=10)):
+        async with asyncio.timeout(SIGNAL_SECONDS):
+            for _ in range(2):
+                await lab.store.asked.acquire()
+    left = await lab.see(handle)
+    lab.store.errors.clear()
+
+    assert left.status is Status.PENDING
+    async with lab.worker():
+        assert await lab.result(handle) == [0, 2, 4]
+
+
+async def test_any_other_error_is_not_waited_out(lab: UnreachableLab) -> None:
+    lab.store.errors = [ValueError("a fault")]
+
+    with pytest.raises(ExecutionFailed, match="a fault"):
+        await lab.run(mapping(lab))

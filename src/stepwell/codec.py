@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import inspect
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from types import UnionType
 from typing import Any, Generic, Never, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 from weakref import WeakKeyDictionary
 
 import msgspec
+import msgspec.inspect
 
 from stepwell.core.payload import MAX_DEPTH, pack, refuse_deep, unpack
 from stepwell.core.roundtrip import is_plain, locate, parts_of, refuse_difference
@@ -113,6 +114,31 @@ def result_codec(function: Callable[..., Any]) -> Codec[Any]:
     if annotation is None or isinstance(annotation, type):
         return codec_for(annotation)
     return _resolved_result_codec(getattr(function, "__func__", function), annotation)
+
+
+def unstorable_type(annotation: Any) -> str | None:
+    """The first type within an annotation whose values have no JSON form, as a sentence; None if there is none."""
+    for kind in _custom_types(msgspec.inspect.type_info(annotation), set()):
+        if kind is not object and not _is_model(kind):
+            return _no_json_form(kind)
+    return None
+
+
+def _custom_types(node: Any, seen: set[int]) -> Iterator[type]:
+    """The classes in msgspec's picture of a type that it knows nothing of."""
+    if isinstance(node, msgspec.inspect.CustomType):
+        yield node.cls
+    elif isinstance(node, tuple):
+        for part in node:
+            yield from _custom_types(part, seen)
+    elif isinstance(node, msgspec.inspect.Type | msgspec.inspect.Field) and id(node) not in seen:
+        seen.add(id(node))
+        for name in node.__struct_fields__:
+            yield from _custom_types(getattr(node, name), seen)
+
+
+def _no_json_form(kind: Any) -> str:
+    return f"{getattr(kind, '__qualname__', kind)} has no JSON form; use a dataclass, a Struct or a model"
 
 
 _resolved_results: WeakKeyDictionary[Callable[..., Any], Codec[Any]] = WeakKeyDictionary()
@@ -238,7 +264,7 @@ def _model_from_json(kind: Any, value: Any) -> Any:
     if kind is object:
         return value
     if not _is_model(kind):
-        raise TypeError(f"{getattr(kind, '__qualname__', kind)} has no JSON form; use a dataclass, a Struct or a model")
+        raise TypeError(_no_json_form(kind))
     try:
         return kind.model_validate_json(msgspec.json.encode(value), by_alias=True, by_name=True)
     except ValueError as error:

@@ -20,6 +20,7 @@ HELP = {
     "start": "Start an execution of a workflow.",
     "executions": "Look at executions, cancel and retry them.",
     "migrate": "Bring the database's schema to this version.",
+    "check": "Find code in workflows that would go wrong on a replay.",
     "doctor": "Check the installation, the database and the work in it.",
 }
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from stepwell.core.model import Created, Execution, ExecutionId, Filter, NewExecution, StepRecord
+from stepwell.core.payload import is_same
 from stepwell.core.status import Status
 from stepwell.errors import (
     DatabaseUnavailable,
@@ -105,7 +106,7 @@ class Client:
 def check_keys(new: Sequence[NewExecution], created: Sequence[Created]) -> Sequence[Created]:
     """The same, unless a key belongs to an execution with another input: KeyConflict."""
     for row, made in zip(new, created, strict=True):
-        if made.input is not None and made.input != row.input:
+        if made.input is not None and not is_same(made.input, row.input):
             raise KeyConflict(workflow=row.workflow, key=row.key or "", execution_id=made.id)
     return created
 

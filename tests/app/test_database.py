@@ -87,8 +87,8 @@ async def test_two_schemas_of_one_database_do_not_see_each_other(empty_database_
         mine: Handle[int] = await billing.start("flow", 1, key="same")
         other: Handle[int] = await shipping.start("flow", 2, key="same")
         async with billing.worker(), shipping.worker():
-            assert await mine.result("10s") == 1
-            assert await other.result("10s") == 2
+            assert await mine.result("30s") == 1
+            assert await other.result("30s") == 2
         assert [one.id for one in await billing.list()] == [mine.id]
 
 

@@ -36,7 +36,7 @@ async def test_result_that_takes_longer_than_allowed_is_asked_for_again_later(ap
     assert (caught.value.execution_id, caught.value.status) == (handle.id, "pending")
     assert isinstance(caught.value, TimeoutError)
     async with app.worker():
-        assert await handle.result("10s") == "done"
+        assert await handle.result("30s") == "done"
 
 
 async def test_result_comes_within_milliseconds_of_the_end(app: App) -> None:
@@ -46,7 +46,7 @@ async def test_result_comes_within_milliseconds_of_the_end(app: App) -> None:
     async def flow() -> str:
         return "done"
 
-    async with app.worker(), asyncio.timeout(10):
+    async with app.worker(), asyncio.timeout(30):
         for _ in range(100):
             await (await app.start(flow)).result()
 
@@ -57,7 +57,7 @@ async def test_many_may_wait_for_one_result_and_one_for_many(app: App) -> None:
         return number
 
     handles = await app.start_many(flow, range(20))
-    waiting = [asyncio.create_task(handle.result("10s")) for handle in handles for _ in range(5)]
+    waiting = [asyncio.create_task(handle.result("30s")) for handle in handles for _ in range(5)]
     waiting[7].cancel()
     async with app.worker():
         found = await asyncio.gather(*waiting, return_exceptions=True)
@@ -81,9 +81,9 @@ async def test_failed_execution_tells_what_failed_it(app: App) -> None:
     inner, outer = await app.start(in_step), await app.start(in_workflow)
     async with app.worker():
         with pytest.raises(ExecutionFailed) as first:
-            await inner.result("10s")
+            await inner.result("30s")
         with pytest.raises(ExecutionFailed) as second:
-            await outer.result("10s")
+            await outer.result("30s")
 
     assert first.value.execution_id == inner.id
     assert first.value.error_type == "stepwell.errors.StepFailed"
@@ -148,8 +148,8 @@ async def test_listing_is_by_status_workflow_key_and_tag_in_pages(app: App) -> N
     bads = await app.start_many(bad, range(3), tags=["even", "odd"])
     async with app.worker():
         for handle in goods:
-            await handle.result("10s")
-        await asyncio.gather(*(handle.result("10s") for handle in bads), return_exceptions=True)
+            await handle.result("30s")
+        await asyncio.gather(*(handle.result("30s") for handle in bads), return_exceptions=True)
 
     def ids(found: Any) -> list[UUID]:
         return [one.id for one in found]
@@ -180,7 +180,7 @@ async def test_steps_tell_every_outcome_and_failed_attempt(app: App) -> None:
 
     handle = await app.start(flow)
     async with app.worker():
-        await handle.result("10s")
+        await handle.result("30s")
     records = await app.steps(handle.id)
 
     assert [(one.key, one.attempt, one.is_failure) for one in records] == [
@@ -204,10 +204,10 @@ async def test_cancelled_and_retried_execution_goes_on(app: App) -> None:
     handle = await app.start(flow, delay="1d")
     assert await handle.cancel(reason="duplicate '; --") is Status.CANCELLED
     with pytest.raises(ExecutionCancelled, match="duplicate '; --"):
-        await handle.result("10s")
+        await handle.result("30s")
     assert await app.retry(handle.id) is Status.PENDING
     async with app.worker():
-        assert await handle.result("10s") == "done"
+        assert await handle.result("30s") == "done"
     with pytest.raises(NotAllowed):
         await handle.cancel()
     with pytest.raises(NotAllowed):
@@ -233,7 +233,7 @@ async def test_running_step_learns_of_its_cancelling_and_the_execution_ends_canc
         assert await handle.cancel() is Status.RUNNING
         may_end.set()
         with pytest.raises(ExecutionCancelled):
-            await handle.result("10s")
+            await handle.result("30s")
 
 
 @pytest.mark.parametrize("call", ["result", "get", "status", "cancel", "retry"])

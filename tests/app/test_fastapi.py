@@ -35,7 +35,7 @@ def application(flows: App) -> Any:
         return {"id": str((await flows.start(double, number, key=str(number))).id)}
 
     async def result(id: str) -> dict[str, Any]:
-        return {"result": await flows.result(id, timeout="10s")}
+        return {"result": await flows.result(id, timeout="30s")}
 
     web.post("/orders/{number}")(start)
     web.get("/orders/{id}")(result)

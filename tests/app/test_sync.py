@@ -74,8 +74,8 @@ def test_every_call_has_a_form_without_an_event_loop(app: App) -> None:
     assert not app.sync.start("double", 4, key="four").is_new
 
     with Working(app):
-        assert first.result("10s") == 8
-        assert [handle.result("10s") for handle in others] == [10, 12, 14]
+        assert first.result("30s") == 8
+        assert [handle.result("30s") for handle in others] == [10, 12, 14]
         later = app.sync.start("double", 9, delay="1d")
         assert later.cancel(reason="not needed") is Status.CANCELLED
         with pytest.raises(ExecutionCancelled, match="not needed"):
@@ -83,7 +83,7 @@ def test_every_call_has_a_form_without_an_event_loop(app: App) -> None:
         assert app.sync.retry(later.id) is Status.PENDING
         failing = app.sync.start("double", -1)
         with pytest.raises(ExecutionFailed, match="negative"):
-            failing.result("10s")
+            failing.result("30s")
 
     assert [record.key for record in app.sync.steps(first.id)] == ["double"]
     assert app.sync.get(first.id).key == "four"
@@ -122,7 +122,7 @@ def test_app_serves_one_event_loop_after_another(database_url: str) -> None:
 
     async def once(number: int) -> int:
         async with app.worker():
-            return await (await app.start(double, number)).result("10s")
+            return await (await app.start(double, number)).result("30s")
 
     assert [asyncio.run(once(number)) for number in (1, 2)] == [2, 4]
     assert app.sync.start(double, 3).is_new

@@ -9,7 +9,7 @@ import pytest
 
 from stepwell import App, InvalidOption, Step, SyncStep
 
-SIGNAL_SECONDS = 10.0
+SIGNAL_SECONDS = 30.0
 
 
 def with_double(app: App) -> App:
@@ -30,7 +30,7 @@ async def test_other_threads_start_and_follow_what_this_loops_worker_runs(app: A
 
     def endpoint(number: int) -> int:
         handle = app.sync.start("double", number, key=str(number))
-        result: int = handle.result("10s")
+        result: int = handle.result("30s")
         return result
 
     async with app.worker(), asyncio.timeout(2 * SIGNAL_SECONDS):
@@ -46,11 +46,11 @@ async def test_plain_steps_and_workflows_start_others(app: App) -> None:
     def parent(number: int, step: SyncStep) -> int:
         child = step.run("start", lambda: str(app.sync.start("double", number).id))
         again = app.sync.start("double", number, key="from-the-body")
-        total: int = app.sync.result(child, timeout="10s") + again.result("10s")
+        total: int = app.sync.result(child, timeout="30s") + again.result("30s")
         return total
 
     async with app.worker(), asyncio.timeout(2 * SIGNAL_SECONDS):
-        assert await (await app.start(parent, 2)).result("10s") == 8
+        assert await (await app.start(parent, 2)).result("30s") == 8
 
 
 async def test_call_on_the_loop_that_it_would_block_is_refused_with_the_way_out(app: App) -> None:
@@ -82,4 +82,4 @@ async def test_app_that_has_moved_to_this_loop_is_used_there_from_then_on(databa
     await asyncio.to_thread(app.sync.close)
     async with app, app.worker(), asyncio.timeout(2 * SIGNAL_SECONDS):
         handle = await asyncio.to_thread(app.sync.start, "double", 2)
-        assert await asyncio.to_thread(handle.result, "10s") == 4
+        assert await asyncio.to_thread(handle.result, "30s") == 4

@@ -56,7 +56,7 @@ async def test_start_in_a_transaction_commits_with_it(app: App, database_url: st
             await insert(connection, 1)
             handle = await app.start(flow, 7, connection=connection)
             assert await app.list() == []
-        assert await handle.result("10s") == 7
+        assert await handle.result("30s") == 7
     assert await rows(table) == [1]
 
 
@@ -146,7 +146,7 @@ async def test_writes_and_checkpoint_commit_as_one(app: App, table: AsyncConnect
 
     handle = await app.start(flow, 7)
     async with app.worker():
-        assert await handle.result("10s") == 7
+        assert await handle.result("30s") == 7
 
     assert await rows(table) == [7]
     assert [(one.key, one.kind) for one in await app.steps(handle.id)] == [("pause", "sleep"), ("store", "transaction")]
@@ -158,7 +158,7 @@ async def test_plain_workflow_stores_in_transactions_too(app: App, table: AsyncC
         return step.transaction("store", insert_plainly, 7)
 
     async with app.worker():
-        assert await (await app.start(flow)).result("10s") == 7
+        assert await (await app.start(flow)).result("30s") == 7
 
     assert await rows(table) == [7]
 
@@ -185,7 +185,7 @@ async def test_writes_of_a_failed_attempt_are_rolled_back(app: App, table: Async
         await step(retry=Retry(3, first_delay="1ms")).transaction("store", function)
 
     async with app.worker():
-        await (await app.start(flow)).result("10s")
+        await (await app.start(flow)).result("30s")
 
     assert attempts == [7, 7, 7]
     assert await rows(table) == [7]
@@ -207,7 +207,7 @@ async def test_commit_that_the_database_refuses_is_the_steps_failure(
         return ""
 
     async with app.worker():
-        assert await (await app.start(flow)).result("10s") == "psycopg.errors.UniqueViolation 2"
+        assert await (await app.start(flow)).result("30s") == "psycopg.errors.UniqueViolation 2"
 
     assert await rows(table) == [7]
 
@@ -239,7 +239,7 @@ async def test_function_with_a_block_of_its_own_does_not_commit_before_the_check
         await step(retry=Retry(2, first_delay="1ms")).transaction("store", chosen)
 
     async with app.worker():
-        await (await app.start(flow)).result("10s")
+        await (await app.start(flow)).result("30s")
 
     assert await rows(table) == [7]
 
@@ -266,7 +266,7 @@ async def test_function_that_commits_itself_is_refused(
 
     async with app.worker():
         with pytest.raises(ExecutionFailed, match=f"{way}"):
-            await (await app.start(flow)).result("10s")
+            await (await app.start(flow)).result("30s")
 
     assert await rows(table) == []
 

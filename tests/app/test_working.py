@@ -94,7 +94,7 @@ async def test_worker_goes_on_after_an_error_of_the_server(database_url: str) ->
                     async with asyncio.timeout(SIGNAL_SECONDS):
                         await heard.wait()
                     owner.execute("drop trigger refuse on stepwell.execution")
-                    assert await handle.result("10s") == 8
+                    assert await handle.result("30s") == 8
 
 
 async def test_death_of_a_worker_is_logged_at_once_and_raised_by_its_block(

@@ -11,7 +11,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from types import TracebackType
 
-SECONDS = 30  # for what takes one or two
+SECONDS = 90  # for what takes one or two, on a machine that is busy with something else
 
 
 class Program:

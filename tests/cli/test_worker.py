@@ -6,8 +6,10 @@ import asyncio
 import json
 import os
 import signal
+from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from stepwell import App, Execution
@@ -111,6 +113,23 @@ def test_the_second_ctrl_c_stops_on_the_spot_and_leaves_what_ran_to_its_lease(pl
     assert now(database_url, execution).status == "running"
 
 
+def test_it_is_taken_for_dead_after_the_lease_that_was_asked_for(place: Path, database_url: str) -> None:
+    def lives() -> list[timedelta]:
+        with psycopg.connect(database_url) as connection:
+            rows = connection.execute("select expires_at - now() from stepwell.worker order by started_at")
+            return [left for (left,) in rows]
+
+    hour = Program("worker", "flows.py", "--lease", "1h", folder=place, database_url=database_url)
+    usual = Program("worker", "flows.py", folder=place, database_url=database_url)
+    with hour, usual:
+        for worker in (hour, usual):
+            worker.line("ready")
+        longest, shortest = max(lives()), min(lives())
+
+    assert timedelta(minutes=30) < longest <= timedelta(hours=1)
+    assert shortest <= timedelta(seconds=4.5)
+
+
 def test_a_supervisor_that_goes_away_stops_it(place: Path, database_url: str) -> None:
     arguments = ("worker", "flows.py", "--until-stdin-closes")
     with Program(*arguments, folder=place, database_url=database_url) as worker:
@@ -163,12 +182,21 @@ def test_flows_without_workflows_are_refused(cli: Cli, folder: Path) -> None:
     assert answer.stderr == ("Error: this worker has no workflows; import the module that defines them first\n")
 
 
-@pytest.mark.parametrize("arguments", [["--concurrency", "0"], ["--grace", "soon"], ["--log-level", "loud"], []])
+@pytest.mark.parametrize(
+    "arguments", [["--concurrency", "0"], ["--grace", "soon"], ["--lease", "long"], ["--log-level", "loud"], []]
+)
 def test_wrong_usage_ends_with_2(cli_without_database: Cli, arguments: list[str]) -> None:
     answer = cli_without_database("worker", *(["flows.py"] if arguments else []), *arguments)
 
     assert answer.exit_code == 2
     assert "Usage: " in answer.stderr
+
+
+def test_a_lease_of_nothing_is_refused(cli_without_database: Cli, place: Path) -> None:
+    answer = cli_without_database("worker", "flows.py", "--lease", "0s")
+
+    assert answer.exit_code == 2
+    assert answer.stderr.startswith("Error: lease")
 
 
 def test_a_database_that_cannot_be_reached_ends_it_with_3(cli_without_database: Cli, place: Path) -> None:

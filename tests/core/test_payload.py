@@ -15,6 +15,7 @@ from stepwell.core.payload import (
     PAYLOAD_LIMIT_BYTES,
     TEXT_LIMIT_BYTES,
     depth_of,
+    is_same,
     pack,
     refuse_deep,
     unpack,
@@ -119,3 +120,31 @@ def test_text_is_refused_from_the_first_level_too_many() -> None:
     refuse_deep(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
     with pytest.raises(InvalidValue, match="nested deeper than 100 levels"):
         refuse_deep(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (b'{"a":1,"b":{"c":[1,2],"d":null}}', b'{ "b": {"d": null, "c": [1, 2]}, "a": 1 }'),
+        (b'"\\u00e9"', '"\N{LATIN SMALL LETTER E WITH ACUTE}"'.encode()),
+        (pack(b'["' + b"x" * 100_000 + b'"]'), b'["' + b"x" * 100_000 + b'"]'),
+    ],
+)
+def test_payloads_that_are_written_otherwise_hold_the_same(one: bytes, other: bytes) -> None:
+    assert is_same(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (b"[1,2]", b"[2,1]"),
+        (b"1", b"1.0"),
+        (b"1", b"true"),
+        (b"1", b'["1"]'),
+        (b"0.1", b"0.10000000000000000001"),
+        (b"9007199254740993", b"9007199254740992.0"),
+        (b'{"a":null}', b"{}"),
+    ],
+)
+def test_payloads_with_any_other_value_are_not_the_same(one: bytes, other: bytes) -> None:
+    assert not is_same(one, other)

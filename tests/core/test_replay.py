@@ -77,6 +77,13 @@ def test_what_would_collide_or_cannot_be_stored_cannot_be_a_name(name: object) -
         checked_name(name)
 
 
+def test_refusal_says_what_was_to_be_named() -> None:
+    with pytest.raises(InvalidOption, match=r"^'a/b' cannot name a step: use"):
+        checked_name("a/b")
+    with pytest.raises(InvalidOption, match=r"^'a/b' cannot name a queue: use"):
+        checked_name("a/b", "a queue")
+
+
 def test_key_must_fit_the_databases_index() -> None:
     """F75: measured in bytes, for that is what the index counts."""
     assert checked_key("x" * MAX_KEY_BYTES)

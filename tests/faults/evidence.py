@@ -151,11 +151,11 @@ async def gather(
         attempts=await read(FailedAttempt, "stepwell.attempt"),
         bookings=await read(Booking, "booking"),
         runs=_runs(lines, sessions),
-        stuck=[text async for (text,) in await connection.execute(_STUCK)],
+        stuck=[text async for (text,) in await connection.execute(STUCK.encode())],
     )
 
 
-_STUCK = b"""
+STUCK = """
 select 'execution ' || e.id || ' runs without a live lease'
 from stepwell.execution e
 where e.status = 'running' and not exists (select from stepwell.worker w where w.id = e.owner and w.expires_at > now())

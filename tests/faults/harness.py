@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 
 from stepwell import App, Handle
 from tests.faults import flows
-from tests.faults.evidence import Evidence, Promise, gather
+from tests.faults.evidence import STUCK, Evidence, Promise, gather
 from tests.faults.invariants import violations
 from tests.faults.ledger import BELL, PATH, Ledger, Line
 from tests.faults.processes import SECONDS, WorkerProcess
@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 PACE, REST = 0.005, 0.02
 RECONNECT_SECONDS = 0.05
+CALM_SECONDS = 20.0  # for what looks stuck to go on
 
 _AUDIT = (Path(__file__).parent / "audit.sql").read_bytes()
 
@@ -152,7 +153,7 @@ class Site:
         """Return once the database answers this. For what nothing tells of: it is asked again and again."""
         async with asyncio.timeout(SECONDS):
             while await self.query(text) != list(rows):
-                pass
+                await self.query("select pg_sleep(0.05)")  # what is waited for needs the processors more than this
 
     async def begun(self, count: int, *, by: WorkerProcess | None = None) -> None:
         """Return once so many bodies have begun, in all or in one process."""
@@ -216,11 +217,19 @@ class Site:
 
     async def check(self) -> Evidence:
         """Fail unless every invariant holds and every worker ended as it should, if it has."""
+        await self._calm()
         evidence = await self.evidence()
         found = violations(evidence)
         found += [complaint for worker in self.workers for complaint in worker.complaints()]
         assert not found, "\n".join([*found[:20], await self._scene()])
         return evidence
+
+    async def _calm(self) -> None:
+        """Wait until nothing is stuck: who was cut off lets go of its transactions when it gets to know."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CALM_SECONDS):
+                while await self.query(STUCK):
+                    await self.query("select pg_sleep(0.05)")
 
     async def _scene(self) -> str:
         """Where to look when something went wrong: what has not ended and why, and the last words of every worker."""

@@ -60,10 +60,10 @@ async def test_checker_finds_a_lease_that_is_ended_before_its_time(site: Site) -
 
 async def test_checker_finds_executions_with_two_owners(site: Site) -> None:
     """F16: each of them is claimed again while it runs."""
-    await site.start_journeys(4, rest=1.0)
-    site.worker()
-    await site.begun(1)
+    await site.start_journeys(4)
+    owner = site.worker(points="before_complete=pause", lease=LONG_LEASE)
+    await owner.paused()
 
-    site.worker(mutant="claims take what others run")
+    site.worker(lease=LONG_LEASE, mutant="claims take what others run")
 
     await breaks(site, "each_execution_lives_by_the_rules")

@@ -11,7 +11,7 @@ from tests.faults.harness import REST, Site
 from tests.faults.processes import WorkerProcess
 
 LEASE = 0.8
-LONG_LEASE = 3.0  # its owner looks for dead workers every second, and may stand still for two
+LONG_LEASE = 9.0  # its owner looks for dead workers every three seconds, and may stand still for six
 
 POINTS = ("after_claim", "before_step", "after_step_body", "before_step_commit", "before_complete", "in_heartbeat")
 

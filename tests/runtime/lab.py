@@ -19,7 +19,7 @@ from stepwell.runtime.worker import Worker
 from stepwell.store.memory import MemoryStore
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-SIGNAL_SECONDS = 10.0  # how long a test waits for what must come
+SIGNAL_SECONDS = 30.0  # how long a test waits for what must come
 MAX_CRASHES = 4
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -46,6 +46,22 @@ async def test_durable_call_from_a_foreign_thread_is_refused(lab: Lab, ledger: L
     assert "'work' is called outside its workflow" in refusals[0]
     assert "step.map" in refusals[0]
     assert not ledger.entries
+
+
+async def test_refused_name_is_told_by_what_it_was_to_name(lab: Lab) -> None:
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        with pytest.raises(InvalidOption, match="cannot name a sleep"):
+            await step.sleep("a/b", "1h")
+        with pytest.raises(InvalidOption, match="cannot name a sleep"):
+            await step.sleep_until("a/b", datetime(2030, 1, 1, tzinfo=UTC))
+
+    await lab.run(flow)
+
+    with pytest.raises(InvalidOption, match="cannot name a workflow"):
+        lab.app.workflow(id="a/b")(flow.function)
+    with pytest.raises(InvalidOption, match="cannot name a queue"):
+        lab.app.workflow(id="other", queue="a/b")(flow.function)
 
 
 async def test_step_kept_beyond_its_workflow_is_refused(lab: Lab, ledger: Ledger) -> None:

@@ -41,7 +41,7 @@ from stepwell.store.postgres import PostgresStore
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 LEASE = timedelta(minutes=10)
 MAX_CRASHES = 4
-SIGNAL_SECONDS = 10.0  # how long a test waits for what must come
+SIGNAL_SECONDS = 30.0  # how long a test waits for what must come
 
 DONE = Completed(b'"done"')
 FAILED = Failed(b'{"type":"ValueError"}', "ValueError: no", ("fetch",))

@@ -289,7 +289,7 @@ class App:
         """A process without workflows is a bare client: the worker will check the input."""
         if isinstance(workflow, str):
             if not self.registry.names:
-                return checked_name(workflow), DEFAULT_QUEUE, unchecked_input(workflow, value)
+                return checked_name(workflow, "a workflow"), DEFAULT_QUEUE, unchecked_input(workflow, value)
             workflow = self.registry[workflow]
         codec = workflow.input
         if value is NOTHING:
@@ -304,7 +304,7 @@ class App:
 
     def _bound_json(self, workflow: str, text: bytes | None) -> _Bound:
         if not self.registry.names:
-            return checked_name(workflow), DEFAULT_QUEUE, unchecked_json(workflow, text)
+            return checked_name(workflow, "a workflow"), DEFAULT_QUEUE, unchecked_json(workflow, text)
         known = self.registry[workflow]
         stored = known.input.bind((), {}) if text is None else known.input.bind_json(text)
         return known.id, known.queue, stored

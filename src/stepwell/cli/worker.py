@@ -36,6 +36,9 @@ IDLE_THREAD_SECONDS = 0.2  # within this, threads that have nothing to do have e
 @click.option(
     "--grace", metavar="TIME", callback=to_duration, help="Time for running steps to end when it stops. [default: 30s]"
 )
+@click.option(
+    "--lease", metavar="TIME", callback=to_duration, help="Silence after which it counts as dead. [default: 4.5s]"
+)
 @click.option("--log-level", type=click.Choice(logs.LEVELS), default="info", show_default=True, help="What to log.")
 @click.option("--until-stdin-closes", is_flag=True, help="Also stop when standard input ends, as a supervisor's pipe.")
 @output_options("Log as JSON lines.")
@@ -46,6 +49,7 @@ def command(
     concurrency: int | None,
     queues: Sequence[str],
     grace: timedelta | None,
+    lease: timedelta | None,
     log_level: str,
     until_stdin_closes: bool,
     as_json: bool,
@@ -60,7 +64,7 @@ def command(
     """
     logs.configure(log_level, as_json=as_json)
     app = target.open_flows(flows)
-    settings = _settings(concurrency, queues, grace)
+    settings = _settings(concurrency, queues, grace, lease)
     collect_seldom()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_work(app, settings, until_stdin_closes=until_stdin_closes))
@@ -77,7 +81,10 @@ def collect_seldom() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def _settings(concurrency: int | None, queues: Sequence[str], grace: timedelta | None) -> WorkerSettings:
+def _settings(
+    concurrency: int | None, queues: Sequence[str], grace: timedelta | None, lease: timedelta | None
+) -> WorkerSettings:
+    from stepwell.runtime.functions import duration_option
     from stepwell.runtime.shift import DEFAULTS
 
     return replace(
@@ -85,6 +92,7 @@ def _settings(concurrency: int | None, queues: Sequence[str], grace: timedelta |
         concurrency=DEFAULTS.concurrency if concurrency is None else concurrency,
         queues=tuple(queues) or DEFAULTS.queues,
         grace=DEFAULTS.grace if grace is None else grace,
+        lease_for=duration_option("lease", lease) or DEFAULTS.lease_for,
     )
 
 

@@ -5,8 +5,10 @@ JSON text begins with a printable byte; a compressed payload begins with the byt
 
 from __future__ import annotations
 
+import json
 import zlib
 from itertools import accumulate
+from typing import NamedTuple
 
 from stepwell.errors import InvalidValue, PayloadTooLarge
 
@@ -53,6 +55,22 @@ def unpack(data: bytes) -> bytes:
     if not inflater.eof or inflater.unused_data:
         raise InvalidValue(path="$", reason="is stored damaged: it does not end where it should")
     return text
+
+
+def is_same(one: bytes, other: bytes) -> bool:
+    """Whether two payloads hold the same JSON: the order of an object's keys says nothing, each digit of a number does.
+
+    A number is compared as it is written, so that none passes through a float and 1 is neither 1.0 nor true.
+    """
+    return one == other or _meaning(one) == _meaning(other)
+
+
+def _meaning(data: bytes) -> object:
+    return json.loads(unpack(data), parse_int=_Number, parse_float=_Number)
+
+
+class _Number(NamedTuple):
+    digits: str
 
 
 def refuse_deep(text: bytes) -> None:

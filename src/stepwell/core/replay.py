@@ -41,11 +41,11 @@ class Scope:
         return self.prefix + earlier + key[len(self.prefix) + len(name) :]
 
 
-def checked_name(name: object) -> str:
-    """The name, if it can be one. Raises InvalidOption."""
+def checked_name(name: object, of: str = "a step") -> str:
+    """The name, if it can be that of such a thing. Raises InvalidOption."""
     if not isinstance(name, str) or not name or len(name) > MAX_NAME_LENGTH or _UNUSABLE.search(name):
         raise InvalidOption(
-            f"{name!r:.300} cannot name a step: use 1 to {MAX_NAME_LENGTH} characters,"
+            f"{name!r:.300} cannot name {of}: use 1 to {MAX_NAME_LENGTH} characters,"
             " none of them '#', '/' or a control character"
         )
     return name

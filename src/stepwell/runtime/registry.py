@@ -76,7 +76,7 @@ class Registry:
         timeout: DurationLike | None,
     ) -> Workflow[P, Any]:
         """Register a function. Raises InvalidOption when the id is taken or an annotation cannot be stored."""
-        name = checked_name(id or function.__name__.replace("_", "-"))
+        name = checked_name(id or function.__name__.replace("_", "-"), "a workflow")
         if name in self._workflows:
             raise InvalidOption(f"two workflows are called '{name}'; give one another id: @app.workflow(id=...)")
         is_async = inspect.iscoroutinefunction(function)
@@ -84,7 +84,7 @@ class Registry:
         workflow: Workflow[P, Any] = Workflow(
             id=name,
             function=function,
-            queue=checked_name(queue),
+            queue=checked_name(queue, "a queue"),
             retry=retry or Retry(),
             timeout=duration_option("timeout", timeout),
             is_async=is_async,

@@ -11,7 +11,7 @@ from uuid import UUID
 from stepwell.codec import Codec, codec_for, digest
 from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
 from stepwell.core.model import Kind, NewCheckpoint
-from stepwell.core.replay import derived_random, derived_uuid
+from stepwell.core.replay import checked_name, derived_random, derived_uuid
 from stepwell.core.retry import Retry
 from stepwell.errors import Diverged, InvalidOption
 from stepwell.runtime import attempts, mapping, transacting
@@ -117,14 +117,14 @@ class Step:
             length = parse_duration(duration)
         except InvalidDuration as error:
             raise InvalidOption(f"sleep '{name}': {error}") from None
-        key = self._pass.key(name)
+        key = self._pass.key(checked_name(name, "a sleep"))
         await self._sleep(key, digest((length,), {}), lambda: self._pass.now() + length)
 
     async def sleep_until(self, name: str, at: datetime) -> None:
         """Return at that time, at once if it has passed. The time must say its zone."""
         if at.tzinfo is None:
             raise InvalidOption(f"sleep '{name}': {at!r} has no time zone; say which, as in datetime.now(UTC)")
-        key = self._pass.key(name)
+        key = self._pass.key(checked_name(name, "a sleep"))
         await self._sleep(key, digest((at,), {}), lambda: at.astimezone(UTC))
 
     async def now(self) -> datetime:

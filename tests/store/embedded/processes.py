@@ -19,7 +19,7 @@ import psycopg
 from stepwell.store.embedded.postmaster import is_server_of, pid_file
 
 IN_MEMORY = Path("/dev/shm")
-SECONDS = 30  # to wait for what takes one
+SECONDS = 90  # to wait for what takes one, on a machine that is busy with something else
 
 USER = """
 import sys

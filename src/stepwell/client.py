@@ -6,7 +6,7 @@ It deals in stored bytes; which workflow takes which input is the app's business
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -97,6 +97,15 @@ class Client:
                 return await self._results.wait(execution_id)
         raise ResultTimeout(execution_id=execution_id, status=(await self.get(execution_id)).status)
 
+    @property
+    def awaited(self) -> Collection[ExecutionId]:
+        """The executions whose end somebody waits for."""
+        return self._results.awaited
+
+    def abandon(self, execution_id: ExecutionId, error: Exception) -> None:
+        """Whoever waits for the end of this execution gets the error instead."""
+        self._results.abandon(execution_id, error)
+
     async def _changed(self, execution_id: ExecutionId, answer: tuple[Status, bool] | None) -> tuple[Status, bool]:
         if answer is None:
             raise UnknownExecution(execution_id)
@@ -132,6 +141,14 @@ class _Results:
             return await future
         finally:
             self._forget(execution_id, future)
+
+    @property
+    def awaited(self) -> Collection[ExecutionId]:
+        return tuple(self._waiting)
+
+    def abandon(self, execution_id: ExecutionId, error: Exception) -> None:
+        for future in self._futures(execution_id):
+            future.set_exception(error)
 
     def _forget(self, execution_id: ExecutionId, future: asyncio.Future[Execution]) -> None:
         futures = self._waiting.get(execution_id, set())
@@ -177,9 +194,8 @@ class _Results:
         return (future for future in self._waiting.get(execution_id, ()) if not future.done())
 
     def _fail(self, error: Exception) -> None:
-        for execution_id in tuple(self._waiting):
-            for future in self._futures(execution_id):
-                future.set_exception(error)
+        for execution_id in self.awaited:
+            self.abandon(execution_id, error)
 
     def _hear(self, hint: str) -> None:
         if hint == "done":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 from uuid import UUID
@@ -61,7 +61,7 @@ class App:
     """
 
     def __init__(self, database: str | Backend | None = None, *, schema: str | None = None) -> None:
-        self.registry = Registry()
+        self.registry = Registry(self)
         self._given, self._schema = database, settings.schema(schema)
         self._database: Database | None = None
         self._client: Client | None = None
@@ -436,6 +436,17 @@ class App:
                 "this App is in use on another event loop; from other threads use app.sync, or close it there first"
             )
         self.forget()
+
+    @contextmanager
+    def on(self, backend: Backend) -> Iterator[None]:
+        """While the block runs every call goes to this store, as tests need it; afterwards all is as it was before."""
+        before = self._given, self._database, self._client, self._loop, self._process, self._opening
+        self._given, self._database, self._client, self._loop = backend, None, None, None
+        self._opening = asyncio.Lock()
+        try:
+            yield
+        finally:
+            self._given, self._database, self._client, self._loop, self._process, self._opening = before
 
     @property
     def running_loop(self) -> asyncio.AbstractEventLoop | None:

@@ -30,6 +30,7 @@ R = TypeVar("R")
 
 Key = str
 Wait = tuple[datetime, str]  # until when, and for what
+Replaced = Callable[[Key, Callable[..., Any]], Callable[..., Any]]  # what runs in the place of a step's function
 
 
 class Suspend(BaseException):
@@ -61,6 +62,7 @@ class Surroundings:
     random: Callable[[], float]
     short_wait: timedelta  # waits up to this stay in memory; longer ones give everything back
     is_strict: bool  # changed arguments of a completed step park the execution, instead of a warning
+    replaced: Replaced | None = None
 
 
 class Pass:

@@ -36,6 +36,7 @@ class Workflow(Generic[P, R]):
     step_parameter: str | None
     input: InputCodec
     output: Codec[R]
+    app: Any = None  # the App it was registered with, a matter of the layer above
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R | Awaitable[R]:
         return self.function(*args, **kwargs)
@@ -44,7 +45,8 @@ class Workflow(Generic[P, R]):
 class Registry:
     """The workflows of one app."""
 
-    def __init__(self) -> None:
+    def __init__(self, app: object = None) -> None:
+        self._app = app
         self._workflows: dict[str, Workflow[Any, Any]] = {}
 
     def __getitem__(self, name: str) -> Workflow[Any, Any]:
@@ -91,6 +93,7 @@ class Registry:
             step_parameter=parameter,
             input=InputCodec(function, workflow=name, step_parameter=parameter),
             output=result_codec(function),
+            app=self._app,
         )
         self._workflows[name] = workflow
         return workflow

@@ -16,7 +16,7 @@ from stepwell.core.polling import SUSPECT_CRASHES
 from stepwell.errors import DatabaseError, LeaseLost
 from stepwell.runtime.executor import execute
 from stepwell.runtime.heart import Heart
-from stepwell.runtime.passes import Closing, Pass, Surroundings
+from stepwell.runtime.passes import Closing, Pass, Replaced, Surroundings
 from stepwell.runtime.registry import Registry, Workflow
 from stepwell.store.base import Backend
 from stepwell.store.flush import GroupCommit
@@ -39,6 +39,8 @@ class WorkerSettings:
     workflow_threads: int = 64
     short_wait: timedelta = timedelta(seconds=2)
     is_strict: bool = True
+    random: Callable[[], float] = SystemRandom().random
+    replaced: Replaced | None = None
 
 
 DEFAULTS = WorkerSettings()
@@ -77,9 +79,10 @@ class Shift:
             threads,
             asyncio.Semaphore(settings.step_threads),
             workflow_threads,
-            SystemRandom().random,
+            settings.random,
             settings.short_wait,
             settings.is_strict,
+            settings.replaced,
         )
         self._passes: dict[ExecutionId, Pass] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -153,12 +153,15 @@ class Step:
     def _call(
         self, key: Key, kind: Kind, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Call:
-        asked, declared = self._options, defaults_of(function)
+        asked, declared, shape = self._options, defaults_of(function), shape_of(function)
+        if (replaced := self._pass.around.replaced) is not None:
+            function = replaced(key, function)
+            shape = shape._replace(is_async=shape_of(function).is_async)  # its result is still that of the real one
         return Call(
             key,
             kind,
             function,
-            shape_of(function),
+            shape,
             asked.retry or declared.retry or self._pass.retry,
             asked.timeout or declared.timeout,
             args,

@@ -78,6 +78,11 @@ class Worker:
                         raise
                     await self._pause_after(error)
 
+    async def join(self) -> None:
+        """Return when no thread of this worker runs code of the user's any more."""
+        for threads in (self._threads, self._workflow_threads):
+            await asyncio.to_thread(threads.shutdown, wait=True)
+
     async def _pause_after(self, error: Exception) -> None:
         """Only a stop cuts the pause short: hints come in numbers while a database comes back."""
         self._failures += 1

@@ -11,7 +11,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -57,7 +57,7 @@ class MemoryStore:
 
     def __init__(self, *, clock: VirtualClock | None = None) -> None:
         self.clock = clock or VirtualClock()
-        self._lock = threading.RLock()
+        self._lock: AbstractContextManager[object] = threading.RLock()
         self._workers: dict[SessionId, WorkerRow] = {}
         self._executions: dict[ExecutionId, ExecutionRow] = {}
         self._keys: dict[tuple[str, str], ExecutionRow] = {}

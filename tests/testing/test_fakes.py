@@ -1,0 +1,134 @@
+"""Fakes stand for the functions of steps: by name, with values, errors or functions, and within the engine's rules."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from stepwell import App, ExecutionFailed, InvalidOption, Permanent, Retry, Step, current_step
+from stepwell.store.memory import MemoryStore
+from stepwell.testing import Lab, running
+
+app = App(MemoryStore())
+
+
+async def fetch(number: int) -> int:
+    raise NotImplementedError("only fakes of it are used")
+
+
+def store(connection: Any, number: int) -> int:
+    raise NotImplementedError("only fakes of it are used")
+
+
+@app.workflow
+async def one(number: int, step: Step) -> int:
+    return await step(retry=Retry(max_attempts=3, first_delay="1h")).run("fetch", fetch, number)
+
+
+@app.workflow
+async def many(step: Step) -> list[int]:
+    first = [await step.run("fetch", fetch, 1), await step.run("fetch", fetch, 2)]
+    mapped = await step.map("fetch", fetch, [3, 4])
+    return first + mapped + list(await asyncio.gather(step.run("fetch", fetch, 5), step.run("fetch", fetch, 6)))
+
+
+@app.workflow
+async def stored(step: Step) -> int:
+    return await step.transaction("store", store, 7)
+
+
+@pytest.fixture
+async def lab() -> AsyncIterator[Lab]:
+    async with running(app) as lab:
+        yield lab
+
+
+async def test_value_is_what_the_step_returns(lab: Lab) -> None:
+    fetched = lab.fake("fetch", 42)
+
+    assert await (await app.start(one, 7)).result() == 42
+    assert fetched.calls == [(7,)]
+    assert repr(fetched) == "<Fake of step 'fetch', called 1 times>"
+
+
+@pytest.mark.parametrize("error", [ConnectionError("down"), ConnectionError])
+async def test_exception_is_raised_at_each_attempt(lab: Lab, error: Any) -> None:
+    fetched = lab.fake("fetch", error)
+
+    with pytest.raises(ExecutionFailed, match="ConnectionError"):
+        await (await app.start(one, 7)).result()
+
+    assert len(fetched.calls) == 3
+
+
+async def test_permanent_error_is_raised_once(lab: Lab) -> None:
+    fetched = lab.fake("fetch", Permanent("no such number"))
+
+    with pytest.raises(ExecutionFailed, match="no such number"):
+        await (await app.start(one, 7)).result()
+
+    assert len(fetched.calls) == 1
+
+
+async def test_several_outcomes_are_those_of_the_attempts_and_the_last_one_stays(lab: Lab) -> None:
+    fetched = lab.fake("fetch", ConnectionError("down"), 42)
+
+    assert [await (await app.start(one, 7)).result() for _ in range(2)] == [42, 42]
+    assert len(fetched.calls) == 4
+
+
+async def test_async_function_runs_on_the_loop_and_knows_its_step(lab: Lab) -> None:
+    async def named(number: int) -> int:
+        assert current_step().name == "fetch"
+        return number + (threading.current_thread() is threading.main_thread())
+
+    lab.fake("fetch", named)
+
+    assert await (await app.start(one, 7)).result() == 8
+
+
+async def test_plain_function_runs_in_a_thread_and_knows_its_step(lab: Lab) -> None:
+    def named(number: int) -> int:
+        assert current_step().name == "fetch"
+        return number + (threading.current_thread() is threading.main_thread())
+
+    lab.fake("fetch", named)
+
+    assert await (await app.start(one, 7)).result() == 7
+
+
+async def test_one_fake_stands_for_all_steps_of_its_name(lab: Lab) -> None:
+    fetched = lab.fake("fetch", lambda number: 10 * number)
+
+    assert await (await app.start(many)).result() == [10, 20, 30, 40, 50, 60]
+    assert sorted(fetched.calls) == [(number,) for number in range(1, 7)]
+
+
+async def test_fake_of_a_full_key_stands_for_that_step_only(lab: Lab) -> None:
+    lab.fake("fetch", lambda number: 10 * number)
+    lab.fake("fetch#2", 0)
+
+    assert await (await app.start(many)).result() == [10, 0, 30, 40, 50, 60]
+
+
+async def test_transaction_can_be_faked_and_has_no_connection(lab: Lab) -> None:
+    faked = lab.fake("store", 1)
+
+    assert await (await app.start(stored)).result() == 1
+    assert faked.calls == [(None, 7)]
+
+
+async def test_value_must_be_one_that_the_real_step_could_return(lab: Lab) -> None:
+    lab.fake("fetch", "forty-two")
+
+    with pytest.raises(ExecutionFailed, match="step 'fetch'"):
+        await (await app.start(one, 7)).result()
+
+
+async def test_fake_without_an_outcome_is_refused(lab: Lab) -> None:
+    with pytest.raises(InvalidOption, match="fake 'fetch' needs an outcome"):
+        lab.fake("fetch")

@@ -84,7 +84,7 @@ def test_its_workflow_survives_kill_9_in_the_middle(project: Path, cli: Cli, dat
     ]
 
 
-def test_its_own_test_passes_on_a_database_of_its_own(project: Path) -> None:
+def test_its_own_test_passes_without_a_database(project: Path) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("STEPWELL_", "PYTEST_"))}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 

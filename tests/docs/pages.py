@@ -5,6 +5,7 @@ after the language change that:
 
     python file=flows.py                a file of the reader's project, and not a part of the page's program
     python file=web.py requires=flask   one that runs only where that package is installed
+    python of=tests/test_x.py           that file of the repository, as it is
     text output                         what the block before it prints
 """
 
@@ -86,7 +87,7 @@ class Page:
         """The page's program, every line at the number that it has in the page."""
         lines: list[str] = []
         for block in self.blocks_of("python"):
-            if not block.mark("file"):
+            if not (block.mark("file") or block.mark("of")):
                 lines += [""] * (block.line - 1 - len(lines)) + block.text.splitlines()
         return "\n".join(lines) + "\n" if lines else ""
 

@@ -52,6 +52,13 @@ def test_every_block_says_its_language(page: Page) -> None:
 
 
 @named
+def test_block_that_shows_a_file_of_the_repository_shows_it_as_it_is(page: Page) -> None:
+    quoted = {path: block.text for block in page.blocks if (path := block.mark("of"))}
+
+    assert quoted == {path: (ROOT / path).read_text() for path in quoted}
+
+
+@named
 def test_page_names_nothing_of_the_machine_it_was_written_on(page: Page) -> None:
     assert re.findall(r"/(?:root|home|work|tmp)/\S*", page.text) == []
 

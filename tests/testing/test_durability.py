@@ -79,6 +79,20 @@ def plain(amount: int, step: SyncStep) -> int:
 
 
 @app.workflow
+async def handed_over(amount: int, step: Step) -> None:
+    await step.transaction("hand-over", hand_over, amount)
+    await step.transaction("hand-over-plainly", hand_over_plainly, amount)
+
+
+async def hand_over(connection: Any, amount: int) -> None:
+    await app.start(settled, amount, connection=connection)
+
+
+def hand_over_plainly(connection: Any, amount: int) -> None:
+    app.sync.start(settled, amount + 1, connection=connection)
+
+
+@app.workflow
 async def refused(step: Step) -> None:
     try:
         await step.run("refuse", refuse)
@@ -100,6 +114,13 @@ async def test_plain_workflow_passes() -> None:
     found = await assert_durable(plain, 5, effects=done)
 
     assert (found.result, found.repeated) == (5, {"('paid', 5)": 2})
+
+
+async def test_start_in_a_transaction_happens_once_wherever_the_worker_dies() -> None:
+    found = await assert_durable(handed_over, 5, effects=done)
+
+    assert found.repeated == {}
+    assert sorted(done) == [("paid", 5), ("paid", 6)]
 
 
 async def test_workflow_that_fails_must_fail_in_the_same_way_each_time() -> None:

@@ -21,7 +21,7 @@ async def fetch(number: int) -> int:
 
 
 def store(connection: Any, number: int) -> int:
-    raise NotImplementedError("only fakes of it are used")
+    return int(connection.execute("select %s", [number]))
 
 
 @app.workflow
@@ -115,11 +115,16 @@ async def test_fake_of_a_full_key_stands_for_that_step_only(lab: Lab) -> None:
     assert await (await app.start(many)).result() == [10, 0, 30, 40, 50, 60]
 
 
-async def test_transaction_can_be_faked_and_has_no_connection(lab: Lab) -> None:
+async def test_transaction_can_be_faked(lab: Lab) -> None:
     faked = lab.fake("store", 1)
 
     assert await (await app.start(stored)).result() == 1
-    assert faked.calls == [(None, 7)]
+    assert [arguments[1:] for arguments in faked.calls] == [(7,)]
+
+
+async def test_transaction_that_is_not_faked_says_that_there_is_no_database(lab: Lab) -> None:
+    with pytest.raises(ExecutionFailed, match=r"have no connection with 'execute'; in a test, fake the step"):
+        await (await app.start(stored)).result()
 
 
 async def test_value_must_be_one_that_the_real_step_could_return(lab: Lab) -> None:

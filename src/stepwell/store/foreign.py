@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -16,8 +16,22 @@ from stepwell.store.pulse import Binary, BinaryDumper
 from stepwell.store.statements import statement
 
 
+class MemoryConnection:
+    """What a store in memory gives to a step's transaction in the place of a connection: it takes starts."""
+
+    def __init__(self, create: Callable[[Sequence[NewExecution]], Sequence[Created]]) -> None:
+        self.create = create
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(
+            f"this store is in memory, its transactions have no connection with '{name}'; in a test, fake the step"
+        )
+
+
 async def create_on(connection: Any, new: Sequence[NewExecution], *, schema: str) -> Sequence[Created]:
     """As Store.create, inside the connection's transaction. Raises InvalidOption unless it is a psycopg connection."""
+    if isinstance(connection, MemoryConnection):
+        return connection.create(new)
     if isinstance(connection, psycopg.Connection):
         return await asyncio.to_thread(create_on_sync, connection, new, schema=schema)
     if not isinstance(connection, psycopg.AsyncConnection):
@@ -31,6 +45,8 @@ async def create_on(connection: Any, new: Sequence[NewExecution], *, schema: str
 
 def create_on_sync(connection: Any, new: Sequence[NewExecution], *, schema: str) -> Sequence[Created]:
     """The same on a psycopg.Connection, without an event loop."""
+    if isinstance(connection, MemoryConnection):
+        return connection.create(new)
     if not isinstance(connection, psycopg.Connection):
         raise _not_psycopg(connection)
     parameters = _parameters(new)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from stepwell.testing.durability import assert_durable as assert_durable
     from stepwell.testing.effects import Effects as Effects
     from stepwell.testing.fakes import Fake as Fake
+    from stepwell.testing.histories import Replayed as Replayed
+    from stepwell.testing.histories import replay as replay
     from stepwell.testing.lab import Lab as Lab
     from stepwell.testing.running import running as running
     from stepwell.testing.sync import SyncLab as SyncLab
@@ -25,9 +27,11 @@ _HOMES = {
     "Effects": "effects",
     "Fake": "fakes",
     "Lab": "lab",
+    "Replayed": "histories",
     "Standstill": "timekeeper",
     "SyncLab": "sync",
     "assert_durable": "durability",
+    "replay": "histories",
     "running": "running",
 }
 

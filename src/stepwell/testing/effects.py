@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-_Pending = list[tuple["Effects", Any]]
-
-_uncommitted: ContextVar[_Pending | None] = ContextVar("stepwell_testing_effects", default=None)
+_uncommitted: ContextVar[list[Callable[[], None]] | None] = ContextVar("stepwell_testing_uncommitted", default=None)
 
 
 class Effects:
@@ -30,10 +28,7 @@ class Effects:
         """
         if key is not None and self._is_repeated(effect, key):
             return
-        if (uncommitted := _uncommitted.get()) is not None:
-            uncommitted.append((self, effect))
-        else:
-            self._done.append(effect)
+        when_committed(lambda: self._done.append(effect))
 
     def _is_repeated(self, effect: Any, key: str) -> bool:
         if key not in self._by_key:
@@ -65,7 +60,7 @@ class Effects:
 
 @contextmanager
 def until_committed() -> Iterator[None]:
-    """Effects added within wait for `commit`; without it they never happened."""
+    """What is left to `when_committed` within waits for `commit`; without it, it never happens."""
     token = _uncommitted.set([])
     try:
         yield
@@ -73,9 +68,18 @@ def until_committed() -> Iterator[None]:
         _uncommitted.reset(token)
 
 
+def when_committed(happens: Callable[[], None]) -> None:
+    """Let it happen when the step's transaction commits; outside of one, now."""
+    uncommitted = _uncommitted.get()
+    if uncommitted is None:
+        happens()
+    else:
+        uncommitted.append(happens)
+
+
 def commit() -> None:
     """The transaction in which this is called has committed."""
     uncommitted = _uncommitted.get() or []
-    for effects, effect in uncommitted:
-        effects._done.append(effect)
+    for happens in uncommitted:
+        happens()
     uncommitted.clear()

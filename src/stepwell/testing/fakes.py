@@ -22,11 +22,11 @@ class Fake:
         self.calls: list[tuple[Any, ...]] = []
 
     @property
-    def is_async(self) -> bool:
+    def _is_async(self) -> bool:
         """Whether it may run on the event loop; what a plain function does may block."""
         return all(not callable(one) or _is_exception(one) or shape_of(one).is_async for one in self._outcomes)
 
-    def function(self, *args: Any, **kwargs: Any) -> Any:
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
         """What the faked step calls."""
         self.calls.append(args)
         outcome = self._outcomes[min(current_step().attempt, len(self._outcomes)) - 1]
@@ -52,8 +52,8 @@ class Bodies:
     def replaced(self, key: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function that runs in the place of this one: its fake if there is one; either way it is counted."""
         fake = self.fakes.get(key) or self.fakes.get(_name(key))
-        is_async = shape_of(function).is_async if fake is None else fake.is_async
-        body = function if fake is None else fake.function
+        is_async = shape_of(function).is_async if fake is None else fake._is_async
+        body = function if fake is None else fake._call
         return self._async(body) if is_async else self._plain(body)
 
     def _async(self, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -25,6 +25,7 @@ from stepwell.core.model import (
 )
 from stepwell.store.base import Transaction
 from stepwell.store.clock import VirtualClock
+from stepwell.store.foreign import MemoryConnection
 from stepwell.store.memory import MemoryStore
 from stepwell.testing import effects
 from stepwell.testing.crashes import Journal, Process, running_process
@@ -129,7 +130,17 @@ class LabStore(MemoryStore):
     async def transaction(self, session: SessionId, *, is_async: bool) -> AsyncIterator[Transaction]:
         with effects.until_committed():
             async with super().transaction(session, is_async=is_async) as transaction:
+                transaction.connection = MemoryConnection(self._create_when_committed)
                 yield transaction
+
+    def _create_when_committed(self, new: Sequence[NewExecution]) -> Sequence[Created]:
+        effects.when_committed(lambda: self._create_now(new))
+        return [self._answer(one) for one in new]
+
+    def _create_now(self, new: Sequence[NewExecution]) -> None:
+        for one in new:
+            self._accept(one)
+        self._hint_work()
 
     def record(self, session: SessionId, checkpoint: NewCheckpoint) -> None:
         with self._journal.write(self._processes.get(session), lambda: f"the commit of '{checkpoint.key}'"):

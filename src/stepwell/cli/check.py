@@ -1,42 +1,43 @@
-"""`stepwell check`: find code in workflows that would go wrong on a replay."""
+"""`stepwell check`: find code in workflows that would go wrong on a replay, and executions that would not fit it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from stepwell.cli.exits import FAILED
 from stepwell.cli.options import Target, database_options, output_options
-from stepwell.cli.output import clean, note, show_json
+from stepwell.cli.output import Cell, clean, note, show_json, show_table
 
 if TYPE_CHECKING:
     from stepwell.app.application import App
+    from stepwell.cli.against import Judged, Outcome
     from stepwell.lint.findings import Finding
 
 
 @click.command("check")
 @click.argument("flows")
+@click.option("--against", metavar="URL", help="Also replay every execution in flight in this database.")
+@click.option("--workflow", "workflows", multiple=True, metavar="NAME", help="... of this one only; can be repeated.")
 @output_options()
 @database_options
-def command(flows: str, target: Target, as_json: bool) -> None:
+def command(flows: str, target: Target, against: str | None, workflows: Sequence[str], as_json: bool) -> None:
     """Find code in workflows that would go wrong on a replay.
 
     FLOWS is a file (flows.py) or a module (package.flows) with an App; flows.py:app says which of several. It is
-    imported; no workflow and no step runs.
+    imported; no step runs, and nothing is written anywhere.
     """
     app = target.open_flows(flows)
     findings = _lint(app, flows)
+    outcome = None if against is None else _replay(app, against, target.schema_name, workflows)
     if as_json:
-        show_json(
-            {"ok": _is_well(findings), "workflows": app.registry.names, "findings": list(map(document, findings))}
-        )
+        show_json(_document(app, findings, outcome))
     else:
-        for finding in findings:
-            click.echo(clean(line(finding)))
-        note(summary(findings, len(app.registry.names)))
-    if not _is_well(findings):
+        _show(app, findings, outcome)
+    if not _is_well(findings, outcome):
         click.get_current_context().exit(FAILED)
 
 
@@ -52,26 +53,86 @@ def _lint(app: App, flows: str) -> Sequence[Finding]:
     return checked.findings
 
 
-def _is_well(findings: Sequence[Finding]) -> bool:
-    return all(finding.is_hint for finding in findings)
+def _replay(app: App, url: str, schema: str, workflows: Sequence[str]) -> Outcome:
+    import asyncio
+
+    from stepwell.cli.against import replay_in_flight
+
+    return asyncio.run(replay_in_flight(app.registry, url, schema, workflows))
 
 
-def line(finding: Finding) -> str:
-    """As compilers write it, so that editors find the place."""
-    kind = "hint: " if finding.is_hint else ""
-    return f"{finding.file}:{finding.line}:{finding.column}: {finding.code} {kind}{finding.message}"
+def _is_well(findings: Sequence[Finding], outcome: Outcome | None) -> bool:
+    judged = outcome.judged if outcome else ()
+    return all(finding.is_hint for finding in findings) and all(one.verdict.is_warning for one in judged)
 
 
-def document(finding: Finding) -> dict[str, object]:
-    """The same for programs."""
-    return {**finding._asdict(), "is_hint": finding.is_hint}
+# --- for programs -------------------------------------------------------------------------------------------------
 
 
-def summary(findings: Sequence[Finding], workflows: int) -> str:
-    """What it comes to."""
+def _document(app: App, findings: Sequence[Finding], outcome: Outcome | None) -> dict[str, object]:
+    document: dict[str, object] = {
+        "ok": _is_well(findings, outcome),
+        "workflows": app.registry.names,
+        "findings": [{**finding._asdict(), "is_hint": finding.is_hint} for finding in findings],
+    }
+    if outcome is not None:
+        document |= {"executions": outcome.executions, "verdicts": [_verdict_document(one) for one in outcome.judged]}
+    return document
+
+
+def _verdict_document(one: Judged) -> dict[str, object]:
+    place = one.verdict.place
+    return {
+        "execution": one.execution.id,
+        "workflow": one.execution.workflow,
+        "fault": one.verdict.fault,
+        "step": one.verdict.step,
+        "file": _relative(place.file) if place else None,
+        "line": place.line if place else None,
+        "message": one.verdict.message,
+        "is_warning": one.verdict.is_warning,
+    }
+
+
+# --- for people ---------------------------------------------------------------------------------------------------
+
+
+def _show(app: App, findings: Sequence[Finding], outcome: Outcome | None) -> None:
+    for finding in findings:
+        kind = "hint: " if finding.is_hint else ""
+        place = f"{finding.file}:{finding.line}:{finding.column}"  # as compilers write it: editors find it
+        click.echo(clean(f"{place}: {finding.code} {kind}{finding.message}"))
+    if outcome is not None and outcome.judged:
+        show_table(["EXECUTION", "WORKFLOW", "FAULT", "STEP", "LINE", "WHY"], [_row(one) for one in outcome.judged])
+    note(_summary(findings, len(app.registry.names)))
+    if outcome is not None:
+        note(_summary_of_replays(outcome))
+
+
+def _row(one: Judged) -> list[str | Cell]:
+    fault, step, place, message = one.verdict
+    line = f"{_relative(place.file)}:{place.line}" if place else "-"
+    style = "yellow" if one.verdict.is_warning else "red"
+    return [str(one.execution.id), one.execution.workflow, Cell(fault, style), step or "-", line, message]
+
+
+def _relative(file: str) -> str:
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
+
+
+def _summary(findings: Sequence[Finding], workflows: int) -> str:
     hints = sum(finding.is_hint for finding in findings)
     return f"{_count(workflows, 'workflow')}: {_count(len(findings) - hints, 'finding')}, {_count(hints, 'hint')}"
 
 
+def _summary_of_replays(outcome: Outcome) -> str:
+    warnings = sum(one.verdict.is_warning for one in outcome.judged)
+    stopped = len(outcome.judged) - warnings
+    return (
+        f"{_count(outcome.executions, 'execution')} in flight: {stopped} would not go on, {_count(warnings, 'warning')}"
+    )
+
+
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -22,12 +22,13 @@ class Outline(NamedTuple):
 
 async def outline_of(reader: Reader, execution_id: ExecutionId) -> Outline:
     """Read it in few pages: one that meets the items of a map goes on behind them."""
-    records = [record async for record in _without_items(reader, execution_id)]
+    records = [record async for record in without_items(reader, execution_id)]
     items = await reader.progress(execution_id)
     return Outline(sorted(records, key=lambda record: (record.recorded_at, record.key, record.attempt)), items)
 
 
-async def _without_items(reader: Reader, execution_id: ExecutionId) -> AsyncIterator[StepRecord]:
+async def without_items(reader: Reader, execution_id: ExecutionId) -> AsyncIterator[StepRecord]:
+    """The records in the order of their keys, without those of maps' items."""
     after: tuple[str, int] | None = None
     while page := await reader.steps(execution_id, after=after, limit=PAGE):
         for record in page:

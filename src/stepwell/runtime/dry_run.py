@@ -52,9 +52,10 @@ class Place(NamedTuple):
 class DryRun:
     """How far a replay came.
 
-    `divergence` is why the execution would be parked, and `place` where the code does it. `begins` are the calls that
-    would run next, in the order in which the code comes to them; `waits_for` says what else ended the replay.
-    `unreached` is what is stored and was not asked for. `outcome` is set if the function came to its own end.
+    `divergence` is why the execution would be parked. `begins` are the calls that would run next, in the order in which
+    the code comes to them; `waits_for` says what else ended the replay. `place` is where the code diverges, else where
+    it makes the first of the calls that begin. `unreached` is what is stored and was not asked for. `outcome` is set if
+    the function came to its own end.
     """
 
     divergence: Diverged | None
@@ -112,13 +113,16 @@ class _DryPass(Pass):
         stored = dict.fromkeys([*history.claimed().checkpoints, *history.claimed().retries])
         return DryRun(
             divergence=self.divergence,
-            place=None if self.divergence is None else self._place(self.divergence.step),
+            place=self._place(self.divergence.step) if self.divergence else self._place_of_next(),
             begins=tuple(self._begins),
             waits_for=self.earliest_wait[1] if self.earliest_wait else None,
             unreached=tuple(key for key in stored if key not in self._met and _map_of(key) not in self._met),
             outcome=own if has_ended and isinstance(own, Completed | Failed) else None,
             is_stuck=self._is_stuck,
         )
+
+    def _place_of_next(self) -> Place | None:
+        return self._place(self._begins[0]) if self._begins else None
 
     def _place(self, key: Key) -> Place | None:
         """Where the call is made; for the input, where the function begins."""

@@ -32,6 +32,7 @@ NAMES = {
     "ResultTimeout",
     "Retry",
     "RetryAfter",
+    "Schedule",
     "Status",
     "Step",
     "StepContext",
@@ -40,10 +41,14 @@ NAMES = {
     "StepTimeout",
     "StepwellError",
     "SyncStep",
+    "Tick",
     "UnknownExecution",
+    "UnknownSchedule",
     "UnknownWorkflow",
     "Workflow",
+    "cron",
     "current_step",
+    "every",
     "step",
 }
 

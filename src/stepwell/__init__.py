@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from stepwell.core.model import Execution as Execution
     from stepwell.core.model import StepRecord as StepRecord
     from stepwell.core.retry import Retry as Retry
+    from stepwell.core.schedule import Schedule as Schedule
+    from stepwell.core.schedule import Tick as Tick
     from stepwell.core.status import Status as Status
+    from stepwell.core.triggers import cron as cron
+    from stepwell.core.triggers import every as every
     from stepwell.errors import DatabaseError as DatabaseError
     from stepwell.errors import DatabaseNotReady as DatabaseNotReady
     from stepwell.errors import DatabaseUnavailable as DatabaseUnavailable
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from stepwell.errors import StepTimeout as StepTimeout
     from stepwell.errors import StepwellError as StepwellError
     from stepwell.errors import UnknownExecution as UnknownExecution
+    from stepwell.errors import UnknownSchedule as UnknownSchedule
     from stepwell.errors import UnknownWorkflow as UnknownWorkflow
     from stepwell.runtime.context import StepContext as StepContext
     from stepwell.runtime.context import current_step as current_step
@@ -62,6 +67,7 @@ _ERRORS = (
     "StepTimeout",
     "StepwellError",
     "UnknownExecution",
+    "UnknownSchedule",
     "UnknownWorkflow",
 )
 
@@ -70,13 +76,17 @@ _HOMES = {
     "Execution": "stepwell.core.model",
     "Handle": "stepwell.app.handle",
     "Retry": "stepwell.core.retry",
+    "Schedule": "stepwell.core.schedule",
     "Status": "stepwell.core.status",
     "Step": "stepwell.runtime.step",
     "StepContext": "stepwell.runtime.context",
     "StepRecord": "stepwell.core.model",
     "SyncStep": "stepwell.runtime.sync_step",
+    "Tick": "stepwell.core.schedule",
     "Workflow": "stepwell.runtime.registry",
+    "cron": "stepwell.core.triggers",
     "current_step": "stepwell.runtime.context",
+    "every": "stepwell.core.triggers",
     "step": "stepwell.runtime.functions",
     **dict.fromkeys(_ERRORS, "stepwell.errors"),
 }

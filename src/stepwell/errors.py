@@ -7,6 +7,7 @@
     ├── InvalidOption           a setting, duration or option that makes no sense
     ├── UnknownWorkflow         this process has no workflow of that name
     ├── UnknownExecution        no execution has that id
+    ├── UnknownSchedule         no schedule has that id
     ├── KeyConflict             the same key was already used with another input
     ├── NotAllowed              the execution's status does not allow this operation
     ├── ExecutionFailed         `result()` of an execution that failed
@@ -94,6 +95,15 @@ class UnknownExecution(StepwellError):
     def __init__(self, execution_id: object) -> None:
         self.execution_id = execution_id
         super().__init__(f"there is no execution {execution_id}; it may have been removed by retention")
+
+
+class UnknownSchedule(StepwellError):
+    """No schedule has that id."""
+
+    def __init__(self, schedule: str, known: Sequence[str] = ()) -> None:
+        self.schedule, self.known = schedule, tuple(sorted(known))
+        have = f"there are: {', '.join(self.known)}" if self.known else "there are none; a worker's start declares them"
+        super().__init__(f"no schedule is called '{schedule}'; {have}")
 
 
 class KeyConflict(StepwellError):

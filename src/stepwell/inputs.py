@@ -39,6 +39,11 @@ class InputCodec:
     def names(self) -> tuple[str, ...]:
         return tuple(self._codecs)
 
+    @property
+    def annotations(self) -> dict[str, Any]:
+        """What each parameter is annotated as."""
+        return {name: codec.annotation for name, codec in self._codecs.items()}
+
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
         """The bytes to store for a call. Whether a value is passed by position or by name makes no difference to them.
 

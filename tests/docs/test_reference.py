@@ -55,7 +55,8 @@ def shapes(function: Any) -> list[Shape]:
 
 def members(kind: type[Any]) -> set[str]:
     """Its public methods and properties."""
-    found = vars(kind).items()
+    ours = [base for base in kind.__mro__ if base.__module__.startswith("stepwell.")]
+    found = [item for base in ours for item in vars(base).items()]
     return {name for name, value in found if name[0] != "_" and (inspect.isfunction(value) or is_property(value))}
 
 
@@ -79,14 +80,14 @@ def test_every_public_member_is_listed_and_no_other(name: str) -> None:
 @pytest.mark.parametrize("name", CLASSES)
 def test_every_signature_is_that_of_the_code(name: str) -> None:
     for heading in headings(name):
-        member = vars(CLASSES[name])[heading.partition("(")[0]]
+        member = inspect.getattr_static(CLASSES[name], heading.partition("(")[0])
         if is_property(member):
             assert "(" not in heading
         else:
             assert written_shape(heading) in shapes(member), heading
 
 
-@pytest.mark.parametrize("name", ["App", "Retry", "step", "current_step"])
+@pytest.mark.parametrize("name", ["App", "Retry", "cron", "current_step", "every", "step"])
 def test_signature_of_what_is_called_by_its_own_name_is_that_of_the_code(name: str) -> None:
     written = re.search(rf"`({name}\(.*?\))`", API.section(f"## {name}"))
 

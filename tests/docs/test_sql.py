@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from stepwell import App, ExecutionCancelled, ExecutionFailed, Retry, Step
+from stepwell import App, ExecutionCancelled, ExecutionFailed, Retry, Step, every
 from stepwell.store.migrate import migrate, script
 from tests.docs.pages import ROOT, Page, page
 
@@ -38,6 +38,10 @@ def workflows(url: str) -> App:
     async def works(step: Step) -> int:
         return await step.run("one", lambda: 1)
 
+    @app.workflow(trigger=every("1h"))
+    async def hourly() -> None:
+        return None
+
     @app.workflow(retry=Retry(1))
     async def fails(step: Step) -> None:
         await step.run("divide", lambda: 1 // 0)
@@ -60,7 +64,7 @@ def workflows(url: str) -> App:
 
 
 async def use_everything(app: App) -> None:
-    """Start, run, fail, retry, cancel, list."""
+    """Start, run, fail, retry, pause, resume, cancel, list."""
     async with app, app.worker():
         for workflow in ("works", "writes"):
             assert await app.result((await app.start(workflow, key="once")).id, timeout="10s") == 1
@@ -70,6 +74,9 @@ async def use_everything(app: App) -> None:
         await app.retry(failed)
         with pytest.raises(ExecutionFailed):
             await app.result(failed, timeout="10s")
+        await app.pause_schedule("hourly")
+        assert await (await app.run_schedule("hourly")).result("10s") is None
+        await app.resume_schedule("hourly")
         asleep = (await app.start("sleeps", delay="1h")).id
         await app.cancel(asleep)
         with pytest.raises(ExecutionCancelled):
@@ -93,7 +100,7 @@ async def test_questions_of_operators_are_answered(database_url: str, look: Conn
     assert [row[1:4] for row in answers[0]] == [("sleeps", "pending", "no worker has this workflow")]
 
 
-@pytest.mark.parametrize("view", ["executions", "steps", "workers"])
+@pytest.mark.parametrize("view", ["executions", "steps", "workers", "schedules"])
 def test_every_column_of_a_view_is_described_in_its_order(view: str, look: Connection) -> None:
     cells = re.findall(r"^\| (`[^|]*) \|", SQL.section(f"### `stepwell.{view}`"), re.MULTILINE)
     columns = look.execute(
@@ -171,7 +178,7 @@ def test_runtime_role_cannot_change_the_schema(statement: str, as_role: Callable
 
 
 def test_reader_sees_the_views_and_nothing_else(as_role: Callable[[str], str]) -> None:
-    run(as_role("stepwell_reader"), "select * from stepwell.executions, stepwell.steps, stepwell.workers")
+    run(as_role("stepwell_reader"), "select * from stepwell.executions, stepwell.steps, stepwell.workers, stepwell.schedules")
 
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         run(as_role("stepwell_reader"), "select from stepwell.execution")

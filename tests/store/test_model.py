@@ -133,7 +133,7 @@ class Agreement(RuleBasedStateMachine):
         self.memory_world = MemoryWorld()
         self.memory, self.postgres = Side(self.memory_world), Side(self.postgres_world)
         self.ids: list[ExecutionId] = []
-        for table in ("worker", "execution", "checkpoint", "attempt"):
+        for table in ("worker", "execution", "checkpoint", "attempt", "schedule"):
             self.raw.execute(f"delete from stepwell.{table}".encode())
 
     def both(self, operation: Callable[[Side], Awaitable[Any]]) -> None:

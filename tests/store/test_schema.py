@@ -31,7 +31,8 @@ def test_every_table_and_view_has_a_comment(raw: Raw) -> None:
     ).fetchall()
 
     assert {name for name, _ in rows} == {
-        "worker", "execution", "checkpoint", "attempt", "migration", "executions", "steps", "workers"
+        "worker", "execution", "checkpoint", "attempt", "schedule", "migration",
+        "executions", "steps", "workers", "schedules",
     }  # fmt: skip
     assert [name for name, comment in rows if not comment] == []
 

@@ -52,6 +52,7 @@ _TIMES = {
     "execution": ("created_at", "due_at", "claimed_at", "started_at", "finished_at", "cancel_requested_at"),
     "checkpoint": ("recorded_at",),
     "attempt": ("failed_at", "retry_at"),
+    "schedule": ("decided_at", "next_at", "last_at", "paused_at"),
 }
 
 

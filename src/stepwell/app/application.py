@@ -24,6 +24,7 @@ from stepwell.app.checks import (
 )
 from stepwell.app.database import Database, GivenBackend, PostgresDatabase
 from stepwell.app.handle import Handle, result_of
+from stepwell.app.schedules import ScheduleCalls
 from stepwell.app.sync import SyncApp
 from stepwell.app.working import working
 from stepwell.client import Client, check_keys
@@ -33,6 +34,7 @@ from stepwell.core.model import DEFAULT_QUEUE, Created, Execution, ExecutionId, 
 from stepwell.core.replay import checked_name
 from stepwell.core.retry import Retry
 from stepwell.core.status import Status
+from stepwell.core.triggers import Trigger
 from stepwell.errors import InvalidInput, InvalidOption
 from stepwell.inputs import NOTHING
 from stepwell.runtime.functions import duration_option
@@ -53,7 +55,7 @@ AnyWorkflow = Workflow[..., Any] | str
 _Bound = tuple[str, str, bytes]  # workflow id, queue, stored input
 
 
-class App:
+class App(ScheduleCalls):
     """The workflows of a program and the database in which their executions live.
 
     Without a URL the database is that of STEPWELL_DATABASE_URL, else an embedded PostgreSQL in `.stepwell/`. It is
@@ -99,6 +101,7 @@ class App:
         queue: str = DEFAULT_QUEUE,
         retry: Retry | None = None,
         timeout: DurationLike | None = None,
+        trigger: Trigger | Sequence[Trigger] | None = None,
     ) -> _Decorator: ...
     def workflow(
         self,
@@ -109,15 +112,17 @@ class App:
         queue: str = DEFAULT_QUEUE,
         retry: Retry | None = None,
         timeout: DurationLike | None = None,
+        trigger: Trigger | Sequence[Trigger] | None = None,
     ) -> Any:
         """Register a function, sync or async, as a workflow.
 
         Its parameter annotated `Step` (`SyncStep` in a plain function) is injected; the others are its input. `id` is
-        by default its name with dashes; `retry` is the default of its steps; `timeout` counts from its first pass.
+        by default its name with dashes; `retry` is the default of its steps; `timeout` counts from its first pass;
+        `trigger`, one or several, starts executions by the clock.
         """
 
         def register(function: Callable[..., Any]) -> Workflow[..., Any]:
-            return self.registry.add(function, id=id, queue=queue, retry=retry, timeout=timeout)
+            return self.registry.add(function, id=id, queue=queue, retry=retry, timeout=timeout, trigger=trigger)
 
         return _Decorator(register) if function is None else register(function)
 
@@ -406,8 +411,10 @@ class App:
             yield worker
 
     async def new_worker(self, chosen: WorkerSettings) -> Worker:
-        """A worker that has not begun, for a program that runs it itself."""
-        return Worker((await self._open()).store, self.registry, chosen)
+        """A worker that has not begun, for a program that runs it itself. The code's schedules are now in force."""
+        store = (await self._open()).store
+        await store.catalog.apply_schedules(self.registry.schedules, workflows=self.registry.names)
+        return Worker(store, self.registry, chosen)
 
     # --- the database ---------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import Execution, StepRecord
+from stepwell.core.schedule import Schedule
 from stepwell.core.status import Status
 from stepwell.errors import InvalidOption
 from stepwell.inputs import NOTHING
@@ -148,6 +149,23 @@ class SyncApp:
     def retry(self, execution_id: UUID | str) -> Status:
         """See App.retry."""
         return self._await(self._app.retry(execution_id))
+
+    def schedules(self) -> Sequence[Schedule]:
+        """See App.schedules."""
+        return self._await(self._app.schedules())
+
+    def pause_schedule(self, schedule: str, *, reason: str = "paused") -> Schedule:
+        """See App.pause_schedule."""
+        return self._await(self._app.pause_schedule(schedule, reason=reason))
+
+    def resume_schedule(self, schedule: str) -> Schedule:
+        """See App.resume_schedule."""
+        return self._await(self._app.resume_schedule(schedule))
+
+    def run_schedule(self, schedule: str) -> SyncHandle[Any]:
+        """See App.run_schedule."""
+        made = self._await(self._app.run_schedule(schedule))
+        return SyncHandle(self, made.id, is_new=made.is_new)
 
     def database_url(self) -> str:
         """See App.database_url."""

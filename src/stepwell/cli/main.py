@@ -19,6 +19,7 @@ HELP = {
     "worker": "Run executions until told to stop.",
     "start": "Start an execution of a workflow.",
     "executions": "Look at executions, cancel and retry them.",
+    "schedules": "Look at schedules, pause and resume them, start one now.",
     "migrate": "Bring the database's schema to this version.",
     "check": "Find code in workflows that would go wrong on a replay.",
     "doctor": "Check the installation, the database and the work in it.",

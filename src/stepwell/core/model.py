@@ -35,7 +35,7 @@ class Kind(StrEnum):
 
 
 class NewExecution(NamedTuple):
-    """An execution to be accepted. `delay_seconds` counts from the store's clock."""
+    """An execution to be accepted. `delay_seconds` counts from the store's clock; `schedule`: whose tick it is."""
 
     id: ExecutionId
     workflow: str
@@ -44,6 +44,7 @@ class NewExecution(NamedTuple):
     key: str | None = None
     tags: tuple[str, ...] = ()
     delay_seconds: float = 0.0
+    schedule: str | None = None
 
 
 class Created(NamedTuple):

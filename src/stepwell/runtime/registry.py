@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, get_args
 
 from stepwell.codec import Codec, resolve_annotation, result_codec
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import DEFAULT_QUEUE
 from stepwell.core.replay import checked_name
 from stepwell.core.retry import Retry
-from stepwell.errors import InvalidOption, UnknownWorkflow
+from stepwell.core.schedule import ScheduleSpec, Tick
+from stepwell.core.timing import EPOCH
+from stepwell.core.triggers import Trigger, as_triggers
+from stepwell.errors import InvalidInput, InvalidOption, UnknownWorkflow
 from stepwell.inputs import InputCodec
 from stepwell.runtime.functions import duration_option
 from stepwell.runtime.step import Step
@@ -34,6 +37,7 @@ class Workflow(Generic[P, R]):
     timeout: timedelta | None
     is_async: bool
     step_parameter: str | None
+    triggers: tuple[Trigger, ...]
     input: InputCodec
     output: Codec[R]
     app: Any = None  # the App it was registered with, a matter of the layer above
@@ -48,6 +52,7 @@ class Registry:
     def __init__(self, app: object = None) -> None:
         self._app = app
         self._workflows: dict[str, Workflow[Any, Any]] = {}
+        self._schedules: dict[str, ScheduleSpec] = {}
 
     def __getitem__(self, name: str) -> Workflow[Any, Any]:
         try:
@@ -68,6 +73,11 @@ class Registry:
         """The queues that the workflows use, sorted."""
         return tuple(sorted({workflow.queue for workflow in self._workflows.values()} | {DEFAULT_QUEUE}))
 
+    @property
+    def schedules(self) -> tuple[ScheduleSpec, ...]:
+        """What the workflows' triggers declare."""
+        return tuple(self._schedules.values())
+
     def add(
         self,
         function: Callable[P, Any],
@@ -76,6 +86,7 @@ class Registry:
         queue: str,
         retry: Retry | None,
         timeout: DurationLike | None,
+        trigger: Trigger | Sequence[Trigger] | None = None,
     ) -> Workflow[P, Any]:
         """Register a function. Raises InvalidOption when the id is taken or an annotation cannot be stored."""
         name = checked_name(id or function.__name__.replace("_", "-"), "a workflow")
@@ -91,12 +102,21 @@ class Registry:
             timeout=duration_option("timeout", timeout),
             is_async=is_async,
             step_parameter=parameter,
+            triggers=as_triggers(trigger),
             input=InputCodec(function, workflow=name, step_parameter=parameter),
             output=result_codec(function),
             app=self._app,
         )
+        self._schedules = {**self._schedules, **self._declared(workflow)}
         self._workflows[name] = workflow
         return workflow
+
+    def _declared(self, workflow: Workflow[Any, Any]) -> dict[str, ScheduleSpec]:
+        specs = specs_of(workflow)
+        for spec in specs:
+            if spec.id in self._schedules:
+                raise InvalidOption(f"two schedules are called '{spec.id}'; give one another id: every('1h', id=...)")
+        return {spec.id: spec for spec in specs}
 
 
 def _step_parameter(function: Callable[..., Any], *, is_async: bool) -> str | None:
@@ -111,3 +131,44 @@ def _step_parameter(function: Callable[..., Any], *, is_async: bool) -> str | No
         if annotation is Step or annotation is SyncStep:
             return parameter.name
     return None
+
+
+def specs_of(workflow: Workflow[Any, Any]) -> list[ScheduleSpec]:
+    """The schedules that the workflow declares; the second one without an id is called `name#2`.
+
+    Raises InvalidOption when a tick would not be enough to start it.
+    """
+    parameter = _tick_parameter(workflow.input)
+    names = _schedule_names(workflow)
+    if names:
+        _check_that_ticks_suffice(workflow, parameter)
+    return [
+        ScheduleSpec(name, workflow.id, workflow.queue, trigger.timing, trigger.policy, parameter)
+        for name, trigger in zip(names, workflow.triggers, strict=True)
+    ]
+
+
+def _schedule_names(workflow: Workflow[Any, Any]) -> list[str]:
+    names: list[str] = []
+    for trigger in workflow.triggers:
+        nth = sum(one.id is None for one in workflow.triggers[: len(names) + 1])
+        default = workflow.id if nth == 1 else f"{workflow.id}#{nth}"
+        names.append(default if trigger.id is None else checked_name(trigger.id))
+    return names
+
+
+def _tick_parameter(given: InputCodec) -> str | None:
+    """The parameter annotated as Tick, or as one of several things of which Tick is one."""
+    kinds = given.annotations.items()
+    return next((name for name, kind in kinds if kind is Tick or Tick in get_args(kind)), None)
+
+
+def _check_that_ticks_suffice(workflow: Workflow[Any, Any], parameter: str | None) -> None:
+    example = {parameter: Tick(workflow.id, EPOCH)} if parameter else {}
+    try:
+        workflow.input.bind((), example)
+    except InvalidInput as error:
+        raise InvalidOption(
+            f"workflow '{workflow.id}' is started by a schedule: one parameter may be annotated as Tick, the others"
+            f" need defaults ({'; '.join(f'{path} {message}' for path, message in error.faults)})"
+        ) from None

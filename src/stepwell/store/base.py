@@ -33,6 +33,7 @@ from stepwell.core.model import (
     StepRecord,
     WorkerInfo,
 )
+from stepwell.core.schedule import Decision, DueSchedules, Schedule, ScheduleSpec
 from stepwell.core.status import Status
 
 
@@ -141,11 +142,38 @@ class Wakeups(Protocol):
     is_prompt: bool  # False when the connection cannot carry hints: poll more often
 
     def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Call `listener` with "work" or "done" on each hint; the answer unsubscribes."""
+        """Call `listener` with "work", "done" or "schedule" on each hint; the answer unsubscribes."""
+
+
+class Catalog(Protocol):
+    """What has been declared or set: schedules. Kept beside the Store, and never part of a step."""
+
+    async def apply_schedules(self, declared: Sequence[ScheduleSpec], *, workflows: Sequence[str]) -> None:
+        """Let these be the schedules of these workflows; those no longer declared are switched off, not deleted."""
+
+    async def due_schedules(self, workflows: Sequence[str]) -> DueSchedules:
+        """The schedules of these workflows about which something is to be decided now, and when to ask again."""
+
+    async def fire(self, schedule: Schedule, decision: Decision, new: Sequence[NewExecution]) -> bool:
+        """Start the executions and note the decision, or neither if the schedule has changed since it was read."""
+
+    async def schedules(self) -> Sequence[Schedule]:
+        """All schedules, also those no longer declared, by id."""
+
+    async def schedule(self, schedule_id: str) -> tuple[datetime, Schedule] | None:
+        """One schedule, and the store's time at which it is so. None: unknown."""
+
+    async def pause_schedule(self, schedule_id: str, *, reason: str) -> bool:
+        """Let it start nothing until it is resumed. False: unknown."""
+
+    async def resume_schedule(self, schedule_id: str) -> bool:
+        """Let it go on with its next tick; those of the pause are not made up. False: unknown."""
 
 
 class Backend(Store, Reader, Wakeups, Protocol):
     """All a process needs of one database."""
+
+    catalog: Catalog
 
     async def open(self) -> None:
         """Connect. Raises DatabaseUnavailable or DatabaseNotReady."""

@@ -35,6 +35,10 @@ def int4(value: int) -> bytes:
     return _int4(value)
 
 
+def int8(value: int) -> bytes:
+    return _int8(value)
+
+
 def float8(value: float) -> bytes:
     return _float8(value)
 
@@ -46,6 +50,10 @@ def maybe_text(value: str | None) -> bytes | None:
 def timestamptz(value: datetime) -> bytes:
     since = value - _EPOCH
     return _int8((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
+
+
+def maybe_timestamptz(value: datetime | None) -> bytes | None:
+    return None if value is None else timestamptz(value)
 
 
 def texts(values: Iterable[str | None]) -> bytes:

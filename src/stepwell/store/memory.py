@@ -38,9 +38,10 @@ from stepwell.core.model import (
 )
 from stepwell.core.status import Status
 from stepwell.errors import LeaseLost
-from stepwell.store.base import Pulse, Transaction
+from stepwell.store.base import Catalog, Pulse, Transaction
 from stepwell.store.clock import VirtualClock
 from stepwell.store.identity import new_id
+from stepwell.store.memory_catalog import MemoryCatalog
 from stepwell.store.memory_rows import ExecutionRow, WorkerRow, Written
 
 SESSIONS_PER_REAP = 100
@@ -62,6 +63,7 @@ class MemoryStore:
         self._executions: dict[ExecutionId, ExecutionRow] = {}
         self._keys: dict[tuple[str, str], ExecutionRow] = {}
         self._listeners: dict[object, Callable[[str], None]] = {}
+        self.catalog: Catalog = MemoryCatalog(self, lock=self._lock, now=self.now, hint=self._hint)
 
     async def open(self) -> None:
         """Nothing is to be connected."""
@@ -156,11 +158,21 @@ class MemoryStore:
         with self._lock:
             first = {(one.workflow, one.key): one for one in reversed(new) if one.key is not None}
             is_refused = any(row.new.input != one.input for one in first.values() if (row := self._holder(one)))
+            return [self._answer(one) for one in new] if is_refused else self.accept(new)
+
+    def accept(self, new: Sequence[NewExecution]) -> list[Created]:
+        """Accept executions; a key that is taken leaves the earlier one alone."""
+        with self._lock:
             before = len(self._executions)
-            answers = [self._answer(one) if is_refused else self._accept(one) for one in new]
+            answers = [self._accept(one) for one in new]
             if len(self._executions) > before:
                 self._hint_work()
             return answers
+
+    def unfinished_of(self, schedule_id: str) -> list[ExecutionId]:
+        """The schedule's executions that have not ended, the earliest first."""
+        rows = self._executions.values()
+        return sorted(row.id for row in rows if row.new.schedule == schedule_id and not row.status.is_final)
 
     def _holder(self, new: NewExecution) -> ExecutionRow | None:
         """The execution that has this one's key."""

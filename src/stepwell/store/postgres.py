@@ -28,7 +28,8 @@ from stepwell.core.model import (
 from stepwell.core.status import Status
 from stepwell.errors import DatabaseUnavailable, EmbeddedUnavailable, LeaseLost
 from stepwell.store import binary, rows
-from stepwell.store.base import Pulse, Transaction
+from stepwell.store.base import Catalog, Pulse, Transaction
+from stepwell.store.catalog import PostgresCatalog
 from stepwell.store.connect import Route, find_route, unavailable, with_lock_timeout
 from stepwell.store.identity import new_id
 from stepwell.store.migrate import check_version
@@ -61,6 +62,7 @@ class PostgresStore:
         self._listeners: dict[object, Callable[[str], None]] = {}
         self._unclosed: set[SessionId] = set()
         self._transactions = Transactions(self.schema, self.url)
+        self.catalog: Catalog = PostgresCatalog(self._run, self._observe)
 
     async def open(self) -> None:
         route = await self.route()

@@ -5,6 +5,7 @@ from (values
     ('stepwell.execution', '{select,insert,update}'),
     ('stepwell.checkpoint', '{select,insert,delete}'),
     ('stepwell.attempt', '{select,insert,update,delete}'),
+    ('stepwell.schedule', '{select,insert,update}'),
     ('stepwell.migration', '{select}'),
     ('stepwell.executions', '{select}')
 ) needed (name, privileges), unnest(privileges) privilege

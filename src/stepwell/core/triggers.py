@@ -1,0 +1,104 @@
+"""What starts executions without anybody asking, as a workflow declares it: `@app.workflow(trigger=every("1h"))`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
+from stepwell.core.schedule import CatchUp, Overlap, Policy
+from stepwell.core.timing import Cron, Every, Timing
+from stepwell.errors import InvalidOption
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleTrigger:
+    """Starts an execution at each tick. `id` is None for the workflow's own name."""
+
+    timing: Timing
+    policy: Policy = field(default_factory=Policy)
+    id: str | None = None
+
+
+Trigger = ScheduleTrigger
+
+
+def every(
+    interval: DurationLike,
+    *,
+    catch_up: str = "last",
+    max_catch_up: int = 100,
+    overlap: str | None = None,
+    jitter: DurationLike | None = None,
+    id: str | None = None,
+) -> ScheduleTrigger:
+    """Start an execution at every multiple of the interval since 1970 (UTC): `every("1h")` starts one on the hour.
+
+    `catch_up` says what becomes of ticks missed because no worker was there: "none", "last" or "all" (the latest
+    `max_catch_up`). `overlap` says what becomes of a tick while an execution of the schedule has not ended: "skip",
+    "queue", "allow" or "replace"; by default "skip", and "queue" with catch_up="all". Executions are spread over
+    `jitter`. `id` names the schedule, by default as the workflow. Raises InvalidOption.
+    """
+    timing = Every(_duration("every", interval))
+    return ScheduleTrigger(timing, _policy(catch_up, max_catch_up, overlap, jitter), id)
+
+
+def cron(
+    expression: str,
+    *,
+    tz: str = "UTC",
+    catch_up: str = "last",
+    max_catch_up: int = 100,
+    overlap: str | None = None,
+    jitter: DurationLike | None = None,
+    id: str | None = None,
+) -> ScheduleTrigger:
+    """Start an execution at the wall-clock times of a cron expression (five fields) in the IANA time zone `tz`.
+
+    On the day on which an hour comes twice each time still comes once, and what falls into an hour that is left out
+    comes when that would have ended; with `*` for the hour, ticks go by elapsed time instead. The other options are
+    those of `every`. Raises InvalidOption.
+    """
+    timing = Cron(expression, tz)
+    timing.check()
+    return ScheduleTrigger(timing, _policy(catch_up, max_catch_up, overlap, jitter), id)
+
+
+def as_triggers(given: Trigger | Sequence[Trigger] | None) -> tuple[Trigger, ...]:
+    """The triggers that a workflow was given: none, one or several. Raises InvalidOption."""
+    triggers = () if given is None else (given,) if isinstance(given, ScheduleTrigger) else tuple(given)
+    for trigger in triggers:
+        if not isinstance(trigger, ScheduleTrigger):
+            raise InvalidOption(f"trigger {trigger!r:.100} is none; use every('1h') or cron('0 6 * * *')")
+    return triggers
+
+
+def _policy(catch_up: str, max_catch_up: int, overlap: str | None, jitter: DurationLike | None) -> Policy:
+    chosen = _choice("catch_up", catch_up, CatchUp)
+    default = Overlap.QUEUE if chosen is CatchUp.ALL else Overlap.SKIP
+    return Policy(
+        chosen,
+        max_catch_up,
+        default if overlap is None else _choice("overlap", overlap, Overlap),
+        timedelta(0) if jitter is None else _duration("jitter", jitter),
+    )
+
+
+def _choice(option: str, value: str, choices: type[Choice]) -> Choice:
+    try:
+        return choices(value)
+    except ValueError:
+        known = " or ".join(repr(choice.value) for choice in choices)
+        raise InvalidOption(f"{option} is {value!r:.100}, use {known}") from None
+
+
+def _duration(option: str, value: DurationLike) -> timedelta:
+    try:
+        return parse_duration(value)
+    except InvalidDuration as error:
+        raise InvalidOption(f"{option}: {error}") from None

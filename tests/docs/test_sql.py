@@ -82,7 +82,7 @@ async def use_everything(app: App) -> None:
         with pytest.raises(ExecutionCancelled):
             await app.result(asleep, timeout="10s")
         await app.start("sleeps", delay="1h", tags=["later"])
-        assert len(await app.list()) == 5
+        assert len(await app.list()) == 6
 
 
 @pytest.fixture
@@ -178,7 +178,10 @@ def test_runtime_role_cannot_change_the_schema(statement: str, as_role: Callable
 
 
 def test_reader_sees_the_views_and_nothing_else(as_role: Callable[[str], str]) -> None:
-    run(as_role("stepwell_reader"), "select * from stepwell.executions, stepwell.steps, stepwell.workers, stepwell.schedules")
+    run(
+        as_role("stepwell_reader"),
+        "select * from stepwell.executions, stepwell.steps, stepwell.workers, stepwell.schedules",
+    )
 
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         run(as_role("stepwell_reader"), "select from stepwell.execution")

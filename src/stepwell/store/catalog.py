@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -19,19 +20,26 @@ class Run(Protocol):
     async def __call__(self, name: str, *parameters: bytes | None) -> Rows: ...
 
 
-class PostgresCatalog:
-    """Keeps the Catalog protocol. `observe` is told the store's time whenever an answer carries it."""
+class Observe(Protocol):
+    """Is told the store's time, and when by this process's clock the question was asked. See PostgresStore."""
 
-    def __init__(self, run: Run, observe: Callable[[datetime], None]) -> None:
+    def __call__(self, now: datetime, *, asked_at: float) -> None: ...
+
+
+class PostgresCatalog:
+    """Keeps the Catalog protocol."""
+
+    def __init__(self, run: Run, observe: Observe) -> None:
         self._run, self._observe = run, observe
 
     async def apply_schedules(self, declared: Sequence[ScheduleSpec], *, workflows: Sequence[str]) -> None:
         await self._run("apply_schedules", *_declared_parameters(declared), binary.texts(workflows))
 
     async def due_schedules(self, workflows: Sequence[str]) -> DueSchedules:
+        asked_at = time.monotonic()
         found = await self._run("due_schedules", binary.texts(workflows))
         now, next_at, is_waiting = found[0][:3]
-        self._observe(now)
+        self._observe(now, asked_at=asked_at)
         return DueSchedules(now, [_schedule(row[3:]) for row in found if row[3] is not None], next_at, is_waiting)
 
     async def fire(self, schedule: Schedule, decision: Decision, new: Sequence[NewExecution]) -> bool:

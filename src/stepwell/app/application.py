@@ -23,6 +23,7 @@ from stepwell.app.checks import (
     unchecked_json,
 )
 from stepwell.app.database import Database, GivenBackend, PostgresDatabase
+from stepwell.app.decorator import Decorator
 from stepwell.app.handle import Handle, result_of
 from stepwell.app.schedules import ScheduleCalls
 from stepwell.app.sync import SyncApp
@@ -102,7 +103,7 @@ class App(ScheduleCalls):
         retry: Retry | None = None,
         timeout: DurationLike | None = None,
         trigger: Trigger | Sequence[Trigger] | None = None,
-    ) -> _Decorator: ...
+    ) -> Decorator: ...
     def workflow(
         self,
         function: Callable[..., Any] | None = None,
@@ -124,7 +125,7 @@ class App(ScheduleCalls):
         def register(function: Callable[..., Any]) -> Workflow[..., Any]:
             return self.registry.add(function, id=id, queue=queue, retry=retry, timeout=timeout, trigger=trigger)
 
-        return _Decorator(register) if function is None else register(function)
+        return Decorator(register) if function is None else register(function)
 
     # --- starting -------------------------------------------------------------------------------------------------
 
@@ -489,17 +490,3 @@ class App(ScheduleCalls):
 
     async def __aexit__(self, *exception: object) -> None:
         await self.close()
-
-
-class _Decorator:
-    """The type of `@app.workflow(...)`: of it both calls below are typed."""
-
-    def __init__(self, register: Callable[[Callable[..., Any]], Workflow[..., Any]]) -> None:
-        self._register = register
-
-    @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> Workflow[P, R]: ...
-    def __call__(self, function: Callable[..., Any], /) -> Any:
-        return self._register(function)

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -19,6 +20,10 @@ from tests.databases import Admin, drop_database, fresh_database
 
 # A shell that runs tests in the background has them ignore Ctrl-C, and with them the programs that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What a property says is no matter of milliseconds, and a machine may be busy with something else.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 TEMPLATE = f"stepwell_test_{migrations()[-1].number}_{migrations()[-1].checksum[:12]}"
 

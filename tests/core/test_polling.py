@@ -8,8 +8,11 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwell.core.model import Claim, Claimed, ExecutionId
+from stepwell.core.model import Checkpoint, Claim, Claimed, ExecutionId, Kind
 from stepwell.core.polling import (
+    CLAIM_BYTES,
+    CLAIM_SIZE,
+    FIRST_CLAIM_SIZE,
     FULL_LOOK_EVERY,
     HEAD_MARGIN,
     LOCKED_POLL,
@@ -17,6 +20,7 @@ from stepwell.core.polling import (
     PROMPT_POLL,
     SHORTEST_POLL,
     Head,
+    next_claim_size,
     next_poll,
 )
 
@@ -99,3 +103,40 @@ def test_what_was_reached_never_goes_back() -> None:
     )
 
     assert head.reached == NOW
+
+
+def heavy(taken: int, size_bytes: int) -> Claim:
+    """A claim of executions each of which has stored so much."""
+    history = {"fetch": Checkpoint(Kind.STEP, 7, False, b"x" * size_bytes)}
+    return Claim(NOW, [ONE._replace(checkpoints=history)] * taken, None, None)
+
+
+def test_claims_grow_to_their_full_size_while_executions_are_light() -> None:
+    sizes = [FIRST_CLAIM_SIZE]
+    while sizes[-1] < CLAIM_SIZE:
+        sizes.append(next_claim_size(claim(sizes[-1]), sizes[-1]))
+
+    assert len(sizes) == 3
+    assert next_claim_size(claim(CLAIM_SIZE), CLAIM_SIZE) == CLAIM_SIZE
+
+
+@given(st.integers(1, CLAIM_SIZE), st.integers(CLAIM_BYTES // 150, CLAIM_BYTES // 3))
+def test_as_many_heavy_executions_are_claimed_as_fill_the_bytes_of_one_claim(taken: int, size_bytes: int) -> None:
+    """F74: histories of a megabyte each do not come two hundred at a time."""
+    size = next_claim_size(heavy(taken, size_bytes), CLAIM_SIZE)
+
+    assert size * size_bytes <= CLAIM_BYTES < (size + 2) * size_bytes
+
+
+def test_large_inputs_count_too() -> None:
+    claimed = Claim(NOW, [ONE._replace(input=b"x" * (CLAIM_BYTES // 10))], None, None)
+
+    assert next_claim_size(claimed, CLAIM_SIZE) == 10
+
+
+def test_what_was_learned_stays_while_nothing_is_claimed() -> None:
+    assert next_claim_size(claim(), 3) == 3
+
+
+def test_even_the_heaviest_execution_is_claimed() -> None:
+    assert next_claim_size(heavy(1, 2 * CLAIM_BYTES), 200) == 1

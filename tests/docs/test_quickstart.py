@@ -21,7 +21,12 @@ SECONDS = 100
 USER = "from stepwell import App; app = App(); app.sync.list(); print('up', flush=True); input()"
 # The sleep is long enough for two commands on a busy machine: one that sees it, and one after the kill.
 LONGER_SLEEP = """sed -i.bak 's/"3s"/"12s"/' flows.py\n"""
-UNTIL_IT_SLEEPS = """until stepwell executions list | grep -q "timer 'pause'"; do :; done\n"""
+UNTIL_IT_SLEEPS = """python -c "
+from stepwell import App
+sync = App().sync
+while not any('pause' in (execution.why or '') for execution in sync.list()): pass
+"
+"""
 
 VARYING = {
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": "ID",

@@ -26,12 +26,12 @@ SHORT_SECONDS = 8.0
 
 @pytest.mark.soak
 async def test_soak(site: Site) -> None:
-    """All of the faults above, for minutes."""
+    """F15: all of the faults above, for minutes, watched from another process."""
     await soak(site, seconds=60 * float(os.environ.get("STEPWELL_SOAK_MINUTES", "5")))
 
 
 async def test_short_soak(site: Site) -> None:
-    """The same for seconds."""
+    """F15: the same for seconds."""
     await soak(site, seconds=SHORT_SECONDS)
 
 

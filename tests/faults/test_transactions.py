@@ -60,7 +60,7 @@ async def test_function_that_was_cut_writes_into_no_other_transaction(database_u
         await step(retry=ONCE).transaction("quick", quick)
 
     async with app, app.worker():
-        await (await app.start(two_transactions)).result(timeout="30s")
+        await (await app.start(two_transactions)).result(timeout="90s")
 
     assert rows(written) == ["the next one"]
 
@@ -83,7 +83,7 @@ async def test_function_that_is_cut_in_a_statement_ends(database_url: str, writt
 
     async with app, app.worker():
         with pytest.raises(ExecutionFailed, match="StepTimeout"):
-            await (await app.start(long_statement)).result(timeout="30s")
+            await (await app.start(long_statement)).result(timeout="90s")
 
         assert await asyncio.to_thread(has_ended.wait, SECONDS)
     assert rows(written) == []
@@ -131,9 +131,9 @@ async def test_cut_while_waiting_for_a_connection_leaks_none(database_url: str, 
             assert await asyncio.to_thread(held.wait, SECONDS)
         for one in await app.start_many(impatient, range(MAX_CONNECTIONS)):
             with pytest.raises(ExecutionFailed, match="timeout"):
-                await one.result(timeout="30s")
+                await one.result(timeout="90s")
         may_go_on.set()
         for one in [*holders, *await app.start_many(long_transaction, range(MAX_CONNECTIONS))]:
-            await one.result(timeout="30s")
+            await one.result(timeout="90s")
 
     assert len(rows(written)) == 2 * MAX_CONNECTIONS

@@ -10,11 +10,12 @@ import psycopg
 import pytest
 
 from stepwell import App, ExecutionFailed, InvalidOption, Retry, Status, Step
-from stepwell.core.model import Batch, Completed, WorkerInfo
+from stepwell.core import polling
+from stepwell.core.model import Batch, Claim, ClaimRequest, Completed, SessionId, WorkerInfo
 from stepwell.core.polling import SUSPECT_CRASHES
 from stepwell.runtime.worker import Worker
 from stepwell.store.clock import VirtualClock
-from tests.runtime.lab import DAY, HOUR, MAX_CRASHES, Gate, Lab, Ledger
+from tests.runtime.lab import DAY, HOUR, MAX_CRASHES, Gate, Lab, LabStore, Ledger
 
 
 class TickingClock(VirtualClock):
@@ -450,6 +451,43 @@ async def test_thousands_that_fall_due_together_do_not_keep_out_what_is_new(lab:
             await lab.result(handle)
 
     assert ledger.counts == {"sleeper": 600, "fresh": 1}
+
+
+class AskedStore(LabStore):
+    """Notes how many executions each claim took."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[int] = []
+
+    async def claim(self, session: SessionId, request: ClaimRequest) -> Claim:
+        claim = await super().claim(session, request)
+        self.taken += [len(claim.executions)] if claim.executions else []
+        return claim
+
+
+async def test_executions_with_long_histories_are_claimed_a_few_at_a_time(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F74: all that a claim takes comes in one answer, which has to fit into memory."""
+    monkeypatch.setattr(polling, "CLAIM_BYTES", 10_000)
+    store = lab.store = AskedStore()
+    lab.app = App(store)
+
+    @lab.app.workflow
+    async def flow(number: int, step: Step) -> None:
+        await step.run("fetch", lambda: "x" * 1_000)
+        for _ in range(2):
+            await step.sleep("pause", "1h")
+
+    handles = await lab.app.start_many(flow, range(60))
+    async with lab.worker():
+        for handle in handles:
+            await lab.result(handle)
+
+    assert store.taken[:2] == [25, 35]  # nothing is known yet, and nothing is stored
+    assert store.taken[2] == 60  # the first that have a history
+    assert max(store.taken[3:]) < 10
 
 
 async def test_session_of_a_worker_says_what_it_has(lab: Lab) -> None:

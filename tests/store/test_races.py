@@ -319,7 +319,7 @@ async def test_all_that_a_statement_waited_for_is_changed_and_hinted_at(
 async def test_second_start_of_a_key_waits_for_the_first_and_answers_with_it(
     postgres: PostgresWorld, one: Racer, other: Racer
 ) -> None:
-    """F3, F104."""
+    """F3, F32, F104: the insert sees what the snapshot of its own statement does not."""
     first, second = execution(key="k", input=b"1"), execution(key="k", input=b"1")
 
     with one.transaction():

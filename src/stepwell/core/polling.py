@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from stepwell.core.model import Claim
+from stepwell.core.model import Claim, Claimed
 
 SUSPECT_CRASHES = 2  # an execution that has crashed so many workers in a row runs alone among its like
 
 CLAIM_SIZE = 200  # executions per claim: most of the gain of batching, and a fair share for other workers
+FIRST_CLAIM_SIZE = 25  # of a session, which does not know yet how heavy executions are
+CLAIM_BYTES = 32_000_000  # of inputs and stored outcomes in one claim, about: it is one answer, all of it in memory
 FULL_LOOK_EVERY = timedelta(seconds=30)
 HEAD_MARGIN = timedelta(minutes=1)  # starts inside a caller's transaction become visible with an earlier due time
 
@@ -41,6 +43,21 @@ class Head:
         reached = max(filter(None, (self.reached, claim.reached)), default=None)
         look_at = claim.now + FULL_LOOK_EVERY if was_full_look else self.full_look_at
         return Head(reached, look_at)
+
+
+def next_claim_size(claim: Claim, size: int) -> int:
+    """How many executions to ask for next, when this claim was of at most `size`.
+
+    Executions as heavy as these fill CLAIM_BYTES at most. It grows step by step: one claim says little about the next.
+    """
+    if not claim.executions:
+        return size
+    fitting = CLAIM_BYTES * len(claim.executions) // max(sum(map(_stored_bytes, claim.executions)), 1)
+    return max(1, min(fitting, 4 * size, CLAIM_SIZE))
+
+
+def _stored_bytes(claimed: Claimed) -> int:
+    return len(claimed.input) + sum(len(outcome.value) for outcome in claimed.checkpoints.values())
 
 
 def next_poll(claim: Claim, *, asked_for: int, idle_for: timedelta | None) -> timedelta:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from random import SystemRandom
 
 from stepwell.core.model import Claim, ClaimRequest
-from stepwell.core.polling import CLAIM_SIZE, Head, next_poll
+from stepwell.core.polling import FIRST_CLAIM_SIZE, Head, next_claim_size, next_poll
 from stepwell.core.retry import Retry
 from stepwell.errors import DatabaseError, DatabaseNotReady, DatabaseUnavailable, InvalidOption, LeaseLost
 from stepwell.failpoints import failpoint
@@ -53,6 +53,7 @@ class Worker:
     def _forget(self) -> None:
         """What was known of the queue belongs to one session."""
         self._head = Head()
+        self._claim_size = FIRST_CLAIM_SIZE
         self._idle_for = timedelta(0)
         self._is_idle = False
         self._is_hungry = False
@@ -132,9 +133,9 @@ class Worker:
 
     async def tick(self, shift: Shift) -> timedelta | None:
         """Claim once for the slots that are free; how long to wait until the next (None: until a slot is free)."""
-        if self._is_hungry and shift.free < CLAIM_SIZE // 4:
+        if self._is_hungry and shift.free < self._claim_size // 4:
             await asyncio.sleep(GATHER_SECONDS)
-        limit = min(shift.free, CLAIM_SIZE)
+        limit = min(shift.free, self._claim_size)
         if limit <= 0:
             self._is_hungry = True
             return None
@@ -161,6 +162,7 @@ class Worker:
         )
         claim = await self._store.claim(shift.session, request)
         self._head = self._head.after(claim, was_full_look=not_before is None)
+        self._claim_size = next_claim_size(claim, self._claim_size)
         failpoint("after_claim")
         return claim
 

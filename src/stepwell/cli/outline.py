@@ -38,3 +38,6 @@ async def without_items(reader: Reader, execution_id: ExecutionId) -> AsyncItera
                 after = (map_key + AFTER_ITEMS, 0)
                 break
             yield record
+        else:
+            if len(page) < PAGE:
+                return

@@ -73,6 +73,10 @@ class LabStore(MemoryStore):
         """Every execution as it is now, in the order in which they were accepted."""
         return [row.shown(self._why(row)) for row in self._executions.values()]
 
+    def unfinished(self, ids: Sequence[ExecutionId]) -> Sequence[Execution]:
+        """Those of the executions that have not ended."""
+        return [row.shown(self._why(row)) for row in self._known(ids) if not row.status.is_final]
+
     # --- processes ------------------------------------------------------------------------------------------------
 
     def bury(self, *, max_crashes: int) -> None:

@@ -60,7 +60,7 @@ class Timekeeper:
             return
         if self._target is not None and self._arrived is not None:
             self._go_on_to(self._target, self._arrived)
-        elif waited_for := self._waited_for(client):
+        elif waited_for := self._store.unfinished(list(client.awaited)):
             self._go_on_for(waited_for, client)
         else:
             self._jumps = 0
@@ -91,10 +91,6 @@ class Timekeeper:
     def _jump(self, until: datetime) -> None:
         self._jumps += 1
         self._store.pass_time(until)
-
-    def _waited_for(self, client: Client) -> Sequence[Execution]:
-        awaited = set(client.awaited)
-        return [one for one in self._store.shown() if one.id in awaited and not one.status.is_final] if awaited else []
 
 
 def _give_up(client: Client, executions: Sequence[Execution], why: str) -> None:

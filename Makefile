@@ -2,7 +2,7 @@
 PYTHON = .venv/bin/python
 PYTEST = -n 2 --dist loadfile
 OLDEST = 3.11
-IN_PROCESS = tests/core tests/runtime tests/store tests/app tests/test_codec.py tests/test_inputs.py tests/test_public_api.py tests/test_sync_app.py
+IN_PROCESS = tests/core tests/runtime tests/store tests/app tests/lint tests/golden tests/test_codec.py tests/test_inputs.py tests/test_public_api.py tests/test_sync_app.py
 
 .PHONY: help setup fmt lint types test faults soak docs demo bench bench-peers check clean
 

@@ -21,7 +21,11 @@ from stepwell.runtime.registry import Registry, Workflow
 def targets_of(registry: Registry) -> dict[Target, str]:
     """Where the function of each workflow is, and the workflow's id."""
     functions = {name: inspect.unwrap(registry[name].function) for name in registry.names}
-    return {Target(function.__module__, function.__qualname__): name for name, function in functions.items()}
+    return {
+        Target(function.__module__, function.__qualname__): name
+        for name, function in functions.items()
+        if not function.__module__.startswith("stepwell.")  # workflows of the engine's own
+    }
 
 
 def project_of(targets: Iterable[Target], root: Path) -> Project:

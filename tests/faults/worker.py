@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import logging
 import signal
@@ -30,6 +31,7 @@ class Options:
     clock_shift: float = 0.0  # how far this machine's wall clock is off
     slowness: float = 1.0  # how many times longer its steps take
     mutant: str = ""
+    has_clockwork: bool = False  # also the workflow that a schedule starts every second
 
 
 def main() -> None:
@@ -54,6 +56,8 @@ async def _work(options: Options) -> None:
     from tests.faults import flows
 
     flows.slowness = options.slowness
+    if options.has_clockwork:
+        importlib.import_module("tests.faults.clockwork")
     async with flows.app as app:
         if options.is_held:
             await asyncio.to_thread(sys.stdin.readline)

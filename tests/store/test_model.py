@@ -33,6 +33,8 @@ from stepwell.core.model import (
     SessionId,
     Suspended,
 )
+from stepwell.core.schedule import Decision, Overlap, Policy, ScheduleSpec, Tick
+from stepwell.core.timing import Cron, Every
 from stepwell.errors import LeaseLost
 from tests.store.world import MINUTE, MemoryWorld, PostgresWorld, World
 
@@ -118,6 +120,22 @@ _REQUESTS = st.builds(
     workflows=_SOME_WORKFLOWS,
     limit=st.sampled_from((0, 1, 2, 3, 100)),
     with_suspect=st.sampled_from((True, True, False)),
+)
+
+
+SCHEDULES = ("hourly", "nightly")
+_SPECS = st.lists(
+    st.builds(
+        ScheduleSpec,
+        id=st.sampled_from(SCHEDULES),
+        workflow=st.sampled_from(WORKFLOWS),
+        queue=st.sampled_from(QUEUES),
+        timing=st.sampled_from((Every(60 * MINUTE), Cron("0 3 * * *", "Europe/Brussels"))),
+        policy=st.sampled_from((Policy(), Policy(overlap=Overlap.QUEUE))),
+        parameter=st.sampled_from((None, "tick")),
+    ),
+    max_size=2,
+    unique_by=lambda spec: spec.id,
 )
 
 
@@ -300,12 +318,64 @@ class Agreement(RuleBasedStateMachine):
 
         self.both(operation)
 
+    # --- schedules ------------------------------------------------------------------------------------------------
+
+    @rule(specs=_SPECS, workflows=_SOME_WORKFLOWS)
+    def declare(self, specs: list[ScheduleSpec], workflows: tuple[str, ...]) -> None:
+        self.both(lambda side: side.world.store.catalog.apply_schedules(specs, workflows=workflows))
+
+    @rule(workflows=_SOME_WORKFLOWS)
+    def look_at_schedules(self, workflows: tuple[str, ...]) -> None:
+        async def operation(side: Side) -> object:
+            answer = await side.world.store.catalog.due_schedules(workflows)
+            due = sorted(answer.due, key=lambda one: one.id)
+            return due, answer.next_at, answer.is_waiting
+
+        self.both(operation)
+
+    @rule(
+        schedule_id=st.sampled_from(SCHEDULES),
+        numbers=st.lists(st.integers(1, 5), max_size=2, unique=True),
+        is_stale=st.sampled_from((False, False, True)),
+        next_in=st.sampled_from((None, 0, 30)),
+    )
+    def fire(self, schedule_id: str, numbers: list[int], is_stale: bool, next_in: int | None) -> None:
+        first = len(self.ids) + 1
+        new = [
+            NewExecution(
+                ExecutionId(UUID(int=first + n)), "any", b"1", key=f"{schedule_id}@{number}", delay_seconds=60.0 * n
+            )
+            for n, number in enumerate(numbers)
+        ]
+
+        async def operation(side: Side) -> object:
+            known = await side.world.store.catalog.schedule(schedule_id)
+            if known is None:
+                return None
+            now, one = side.world.store.now(), replace(known[1], revision=known[1].revision - is_stale)
+            may_look = one.is_declared and one.paused_at is None and next_in is not None
+            next_at = now + (next_in or 0) * MINUTE if may_look else None
+            decision = Decision([Tick(one.id, now)] * len(numbers), (), now, next_at, f"fired {numbers}")
+            return await side.world.store.catalog.fire(one, decision, new)
+
+        self.both(operation)
+        self.ids += [one.id for one in new if one.id in self.memory_world.memory._executions]
+
+    @rule(schedule_id=st.sampled_from(SCHEDULES))
+    def pause_schedule(self, schedule_id: str) -> None:
+        self.both(lambda side: side.world.store.catalog.pause_schedule(schedule_id, reason="holidays"))
+
+    @rule(schedule_id=st.sampled_from(SCHEDULES))
+    def resume_schedule(self, schedule_id: str) -> None:
+        self.both(lambda side: side.world.store.catalog.resume_schedule(schedule_id))
+
     # --- what must be the same --------------------------------------------------------------------------------------
 
     @invariant()
     def everything_is_shown_alike(self) -> None:
         self.both(lambda side: side.world.store.list(Filter(), limit=1_000))
         self.both(lambda side: side.world.store.count())
+        self.both(lambda side: side.world.store.catalog.schedules())
 
     @invariant()
     def everything_is_stored_alike(self) -> None:

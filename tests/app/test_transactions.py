@@ -467,7 +467,7 @@ async def test_connections_of_transactions_that_were_cut_come_back(app: App, tab
 
     @app.workflow
     async def flow(step: Step) -> None:
-        quick = step(timeout="20ms", retry=Retry(20, first_delay="1ms"))
+        quick = step(timeout="20ms", retry=Retry(1_000, first_delay="1ms", max_delay="10ms"))
         await asyncio.gather(*(quick.transaction(f"store-{n}", hang, n) for n in range(8)))
 
     async with app.worker():

@@ -56,7 +56,7 @@ async def test_function_that_was_cut_writes_into_no_other_transaction(database_u
     @app.workflow
     async def two_transactions(step: Step) -> None:
         with pytest.raises(StepFailed):
-            await step(retry=ONCE, timeout="50ms").transaction("slow", slow)
+            await step(retry=ONCE, timeout="500ms").transaction("slow", slow)
         await step(retry=ONCE).transaction("quick", quick)
 
     async with app, app.worker():
@@ -79,7 +79,7 @@ async def test_function_that_is_cut_in_a_statement_ends(database_url: str, writt
 
     @app.workflow
     async def long_statement(step: Step) -> None:
-        await step(retry=ONCE, timeout="50ms").transaction("slow", slow)
+        await step(retry=ONCE, timeout="500ms").transaction("slow", slow)
 
     async with app, app.worker():
         with pytest.raises(ExecutionFailed, match="StepTimeout"):

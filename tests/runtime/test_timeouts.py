@@ -12,6 +12,7 @@ from stepwell import ExecutionFailed, Retry, Status, Step, StepFailed, SyncStep
 from tests.runtime.lab import DAY, HOUR, SIGNAL_SECONDS, Gate, Lab, Ledger
 
 QUICK = "10ms"
+SOON = "500ms"  # long enough for a step to begin, on a busy machine too
 
 
 async def test_attempt_that_takes_too_long_is_cut_and_tried_again(lab: Lab) -> None:
@@ -117,7 +118,7 @@ async def test_workflow_that_waits_for_a_retry_fails_at_its_time(lab: Lab) -> No
 async def test_workflow_timeout_cuts_the_running_step(lab: Lab) -> None:
     gate = Gate()
 
-    @lab.app.workflow(timeout=QUICK)
+    @lab.app.workflow(timeout=SOON)
     async def flow(step: Step) -> None:
         await step.run("slow", gate)
 
@@ -133,7 +134,7 @@ async def test_workflow_timeout_cuts_the_running_step(lab: Lab) -> None:
 async def test_workflow_timeout_cuts_the_running_step_of_a_plain_workflow(lab: Lab) -> None:
     gate = Gate()
 
-    @lab.app.workflow(timeout=QUICK)
+    @lab.app.workflow(timeout=SOON)
     def flow(step: SyncStep) -> None:
         step.run("slow", gate)
 

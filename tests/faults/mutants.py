@@ -12,6 +12,7 @@ Changes = dict[str, list[tuple[str, str]]]  # statement: (what it says, what the
 
 _SESSION = ("select id from stepwell.worker where id = $1::uuid for key share", "select $1::uuid as id")
 _OWNER = ("where (select x.owner from stepwell.execution x where x.id = n.execution_id)", "where me.id")
+_OWNER_OF_ONE = ("where (select x.owner from stepwell.execution x where x.id = $2::uuid)", "where me.id")
 
 # In time a worker hears that its session has ended, and stops by itself. A mutant that does not hear it needs no luck.
 _DEAF: Changes = {
@@ -32,6 +33,7 @@ MUTANTS: dict[str, Changes] = {
     "writes are not fenced": {
         **_DEAF,
         "checkpoint": [_SESSION, _OWNER],
+        "one_checkpoint": [_SESSION, _OWNER_OF_ONE],
         "flush": [_SESSION, _OWNER, ("and x.owner is not distinct from me.id", "")],
     },
     "transactions are not fenced": {

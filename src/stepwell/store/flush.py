@@ -91,6 +91,7 @@ class GroupCommit:
                         log.exception("a flush ended with an error of the engine")
                     self.give_up(error)
                     _fail(rows, LeaseLost(str(error)))
+                await asyncio.sleep(0)  # whoever waited goes on now, and what they add next needs no task of its own
         finally:
             self._flushing = None
 

@@ -195,12 +195,20 @@ class PostgresStore:
         if batch.attempts or batch.endings:
             answer = await self._run("flush", session.bytes, *rows.batch_parameters(batch), on=self._flushes)
         else:
+            if len(batch.checkpoints) == 1 and (stored := await self._store_one(session, batch.checkpoints[0])):
+                return stored
             parameters = rows.checkpoint_parameters(batch.checkpoints)
             answer = await self._run("checkpoint", session.bytes, *parameters, on=self._flushes)
         is_alive, refused, cancelling = answer[0][:3]
         if not is_alive:
             raise LeaseLost("this worker's session has ended")
         return Flushed(frozenset(refused or ()), frozenset(cancelling))
+
+    async def _store_one(self, session: SessionId, checkpoint: NewCheckpoint) -> Flushed | None:
+        """The short way for a lone workflow's step. None: nothing was stored."""
+        parameters = rows.one_checkpoint_parameters(checkpoint)
+        answer = await self._run("one_checkpoint", session.bytes, *parameters, on=self._flushes)
+        return Flushed(frozenset(), frozenset(answer[0][0] or ())) if answer else None
 
     async def cancel(self, execution_id: ExecutionId, *, reason: str) -> tuple[Status, bool] | None:
         answer = await self._changed(execution_id, "cancel", execution_id.bytes, reason.encode())

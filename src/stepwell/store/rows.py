@@ -85,6 +85,12 @@ def checkpoint_parameters(checkpoints: Sequence[NewCheckpoint]) -> list[bytes]:
     ]
 
 
+def one_checkpoint_parameters(row: NewCheckpoint) -> tuple[bytes, ...]:
+    """For `one_checkpoint.sql`, without its first parameter (the session)."""
+    is_failure = binary.boolean(row.is_failure)
+    return row.execution_id.bytes, row.key.encode(), row.kind.encode(), binary.int4(row.digest), is_failure, row.value
+
+
 def _attempt_parameters(attempts: Sequence[FailedAttempt]) -> list[bytes]:
     return [
         binary.uuids([row.execution_id for row in attempts]),

@@ -25,6 +25,7 @@ from stepwell.store.base import Backend
 CREATE_SIZE = 2_000  # executions per statement: nearly all of the gain of batching, a tenth of a second at most
 PAGE = 500
 CHECK_EVERY = timedelta(seconds=1)  # hints can be lost
+MAX_UNASKED = 100  # starts that nobody waits for: then the next will not be waited for either
 SHORTEST_CHECK = timedelta(milliseconds=20)  # and behind a pooler there are none
 
 
@@ -33,6 +34,7 @@ class Client:
 
     def __init__(self, store: Backend) -> None:
         self.store = store
+        self._habit = _Habit()
         self._results = _Results(store)
 
     async def start(self, new: Sequence[NewExecution]) -> list[Created]:
@@ -42,10 +44,19 @@ class Client:
         and the parts before stay accepted. A start of the same again, without the conflict, answers with those that
         have keys.
         """
+        if len(new) == 1:
+            return [await self._start_one(new[0])]
         created: list[Created] = []
         for start in range(0, len(new), CREATE_SIZE):
             part = new[start : start + CREATE_SIZE]
             created += check_keys(part, await self.store.create(part))
+        return created
+
+    async def _start_one(self, new: NewExecution) -> Created:
+        new = new._replace(is_awaited=self._habit.is_to_wait)
+        (created,) = check_keys([new], await self.store.create([new]))
+        if created.is_new:
+            self._habit.started(created.id, is_awaited=new.is_awaited)
         return created
 
     async def get(self, execution_id: ExecutionId) -> Execution:
@@ -94,7 +105,7 @@ class Client:
         """The execution once it has ended. Raises ResultTimeout, UnknownExecution."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout.total_seconds() if timeout is not None else None):
-                return await self._results.wait(execution_id)
+                return await self._results.wait(execution_id, is_told=self._habit.waits_for(execution_id))
         raise ResultTimeout(execution_id=execution_id, status=(await self.get(execution_id)).status)
 
     @property
@@ -120,6 +131,29 @@ def check_keys(new: Sequence[NewExecution], created: Sequence[Created]) -> Seque
     return created
 
 
+class _Habit:
+    """Whether this process waits for the executions that it starts one by one.
+
+    If it waited for one of the last, the next start asks at once to be told of the end. A request of its own (`watch`)
+    costs a commit, and holds the row just when a worker has heard of the start and wants to claim it.
+    """
+
+    def __init__(self) -> None:
+        self.is_to_wait = False
+        self._started: dict[ExecutionId, bool] = {}  # not waited for yet: whether the start has asked
+
+    def started(self, execution_id: ExecutionId, *, is_awaited: bool) -> None:
+        self._started[execution_id] = is_awaited
+        if len(self._started) > MAX_UNASKED:
+            del self._started[next(iter(self._started))]
+            self.is_to_wait = False
+
+    def waits_for(self, execution_id: ExecutionId) -> bool:
+        """Somebody now does. Whether the start has asked already."""
+        self.is_to_wait = self.is_to_wait or execution_id in self._started
+        return self._started.pop(execution_id, False)
+
+
 class _Results:
     """Waits for the end of any number of executions with one question for all of them."""
 
@@ -130,10 +164,12 @@ class _Results:
         self._changed = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
 
-    async def wait(self, execution_id: ExecutionId) -> Execution:
+    async def wait(self, execution_id: ExecutionId, *, is_told: bool) -> Execution:
+        """The execution once it has ended. `is_told`: the store has been asked to tell of it."""
         future: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(execution_id, set()).add(future)
-        self._unmarked.add(execution_id)
+        if not is_told:
+            self._unmarked.add(execution_id)
         self._changed.set()
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch(), name="stepwell-results")

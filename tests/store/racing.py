@@ -45,6 +45,10 @@ def checkpoints(session: SessionId, new: Sequence[NewCheckpoint]) -> Call:
     return Call("checkpoint", [session.bytes, *rows.checkpoint_parameters(new)])
 
 
+def one_checkpoint(session: SessionId, new: NewCheckpoint) -> Call:
+    return Call("one_checkpoint", [session.bytes, *rows.one_checkpoint_parameters(new)])
+
+
 def record(session: SessionId, checkpoint: NewCheckpoint) -> Call:
     execution_id, key, kind, digest, value, _ = checkpoint
     texts = [key.encode(), kind.encode()]

@@ -185,6 +185,44 @@ async def test_nothing_is_stored_of_executions_that_nobody_owns(world: World) ->
     assert [await world.keys(id) for id in (ended, pending, missing)] == [[], [], []]
 
 
+@pytest.mark.parametrize("owner", ["another", "nobody"])
+async def test_lone_checkpoint_is_refused_too_when_its_execution_is_no_longer_owned(world: World, owner: str) -> None:
+    """F1: one row goes another way than many."""
+    session, heir = await world.worker(), await world.worker()
+    lost = await world.running(session)
+    await world.suspend(session, lost, 0 * HOUR)
+    if owner == "another":
+        await world.claim_one(heir)
+
+    flushed = await world.flush(session, checkpoints=[checkpoint(lost)])
+
+    assert flushed == Flushed(frozenset({lost}), frozenset())
+    assert await world.keys(lost) == []
+
+
+async def test_lone_checkpoint_of_an_ended_session_is_not_stored(world: World) -> None:
+    session = await world.worker()
+    started = await world.running(session)
+    world.crash()
+
+    with pytest.raises(LeaseLost):
+        await world.flush(session, checkpoints=[checkpoint(started)])
+
+    assert await world.keys(started) == []
+
+
+async def test_lone_checkpoint_is_never_replaced(world: World) -> None:
+    session = await world.worker()
+    started = await world.running(session)
+    await world.flush(session, checkpoints=[checkpoint(started, "fetch", b"1")])
+
+    with pytest.raises(UniqueViolation):
+        await world.flush(session, checkpoints=[checkpoint(started, "fetch", b"2")])
+
+    (record,) = await world.store.steps(started, after=None, limit=10)
+    assert record.value == b"1"
+
+
 async def test_stored_checkpoint_is_never_replaced(world: World) -> None:
     """A batch that tries is refused as a whole."""
     session = await world.worker()

@@ -104,7 +104,7 @@ def _calls(running: list[UUID], finished: list[UUID]) -> dict[str, tuple[str, li
     none, results = [None] * each, [b"1"] * each
     endings = [running, ["completed"] * each, none, results, none, none, [""] * each]
     names = [["order"] * each, ["default"] * each, [f"key-{n}" for n in range(each)], [""] * each]
-    starts = [[uuid4() for _ in running], *names, [b"{}"] * each, [0.0] * each]
+    starts = [[uuid4() for _ in running], *names, [b"{}"] * each, [0.0] * each, [False] * each]
     return {
         "claim": ("claim", [SESSION, ["default"], ["order"], 100, ANY_TIME, True]),
         "empty poll": ("claim", [SESSION, ["quiet"], ["order"], 100, ANY_TIME, True]),

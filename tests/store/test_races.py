@@ -40,6 +40,10 @@ def _checkpoint(session: SessionId, execution_id: ExecutionId) -> Call:
     return racing.checkpoints(session, [checkpoint(execution_id)])
 
 
+def _one_checkpoint(session: SessionId, execution_id: ExecutionId) -> Call:
+    return racing.one_checkpoint(session, checkpoint(execution_id))
+
+
 def _record(session: SessionId, execution_id: ExecutionId) -> Call:
     return racing.record(session, checkpoint(execution_id))
 
@@ -48,7 +52,7 @@ def _end(session: SessionId, execution_id: ExecutionId, outcome: Outcome = DONE)
     return racing.flush(session, Batch(endings=[Ending(execution_id, outcome)]))
 
 
-each_write = pytest.mark.parametrize("write", [_flush, _checkpoint, _record])
+each_write = pytest.mark.parametrize("write", [_flush, _checkpoint, _one_checkpoint, _record])
 
 
 # --- a worker whose lease ran out, and who takes over ----------------------------------------------------------------
@@ -80,7 +84,13 @@ async def test_session_with_a_write_in_flight_is_not_ended(postgres: PostgresWor
 
 
 @pytest.mark.parametrize(
-    ("write", "fence"), [(_flush, _FENCE), (_checkpoint, _FENCE), (_record, b"for key share of w for share of x")]
+    ("write", "fence"),
+    [
+        (_flush, _FENCE),
+        (_checkpoint, _FENCE),
+        (_one_checkpoint, _FENCE),
+        (_record, b"for key share of w for share of x"),
+    ],
 )
 async def test_without_the_lock_on_its_session_a_stale_checkpoint_lands(
     postgres: PostgresWorld, one: Racer, write: Write, fence: bytes
@@ -114,7 +124,7 @@ async def test_write_that_waits_for_the_reaper_stores_nothing(
     assert await postgres.keys(started) == []
 
 
-@pytest.mark.parametrize("write", [_flush, _checkpoint])
+@pytest.mark.parametrize("write", [_flush, _checkpoint, _one_checkpoint])
 async def test_without_the_lock_on_its_session_a_write_does_not_wait_for_the_reaper(
     postgres: PostgresWorld, one: Racer, other: Racer, write: Write
 ) -> None:

@@ -72,6 +72,34 @@ async def test_end_of_a_watched_execution_wakes_who_waits_for_it(world: World) -
     assert await hints.next() == "done"
 
 
+@pytest.mark.parametrize("keys", [(None,), ("k",), (None, "k")])
+async def test_start_can_ask_to_be_told_of_the_end(world: World, keys: tuple[str | None, ...]) -> None:
+    new = [execution(key=key, is_awaited=True) for key in keys]
+    await world.store.create(new)
+    session = await world.worker()
+    ids = await world.claimed_ids(session)
+    hints = Hints(world.store)
+
+    await world.end(session, ids[-1])
+
+    assert await hints.next() == "done"
+
+
+async def test_start_of_what_is_there_already_asks_for_nothing(world: World) -> None:
+    """Who asks so is answered with the earlier execution, and has to watch that."""
+    session = await world.worker()
+    unwatched = await world.running(session, key="k")
+    await world.store.create([execution(key="k", is_awaited=True)])
+    watched = await world.running(session)
+    hints = Hints(world.store)
+
+    await world.end(session, unwatched)
+
+    await world.store.watch([watched])
+    await world.store.close_session(session)
+    assert await hints.next() == "work"
+
+
 async def test_end_that_nobody_waits_for_wakes_nobody(world: World) -> None:
     """F43."""
     session = await world.worker()

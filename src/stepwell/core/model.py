@@ -35,7 +35,10 @@ class Kind(StrEnum):
 
 
 class NewExecution(NamedTuple):
-    """An execution to be accepted. `delay_seconds` counts from the store's clock; `schedule`: whose tick it is."""
+    """An execution to be accepted. `delay_seconds` counts from the store's clock; `schedule`: whose tick it is.
+
+    `is_awaited`: the caller is to be told of its end, as if it had been watched from the first.
+    """
 
     id: ExecutionId
     workflow: str
@@ -45,6 +48,7 @@ class NewExecution(NamedTuple):
     tags: tuple[str, ...] = ()
     delay_seconds: float = 0.0
     schedule: str | None = None
+    is_awaited: bool = False
 
 
 class Created(NamedTuple):

@@ -57,7 +57,7 @@ def create_on_sync(connection: Any, new: Sequence[NewExecution], *, schema: str)
 
 
 def _parameters(new: Sequence[NewExecution]) -> list[Binary]:
-    return [Binary(parameter) for parameter in rows.create_parameters(rows.first_of_each_key(new))]
+    return [Binary(parameter) for parameter in rows.create_parameters(new)]
 
 
 def _teach(cursor: psycopg.RawCursor[Any] | psycopg.AsyncRawCursor[Any]) -> None:

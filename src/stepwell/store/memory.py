@@ -188,7 +188,8 @@ class MemoryStore:
         if new.id in self._executions or self._holder(new):
             return self._answer(new)
         now = self.clock.now()
-        row = ExecutionRow(new, created_at=now, due_at=now + timedelta(seconds=new.delay_seconds))
+        due_at = now + timedelta(seconds=new.delay_seconds)
+        row = ExecutionRow(new, created_at=now, due_at=due_at, is_awaited=new.is_awaited)
         self._executions[new.id] = row
         if new.key is not None:
             self._keys[new.workflow, new.key] = row

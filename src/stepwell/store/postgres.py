@@ -20,6 +20,7 @@ from stepwell.core.model import (
     ExecutionId,
     Filter,
     Flushed,
+    NewCheckpoint,
     NewExecution,
     SessionId,
     StepRecord,
@@ -159,15 +160,19 @@ class PostgresStore:
 
     async def create(self, new: Sequence[NewExecution]) -> Sequence[Created]:
         """As Store.create. After a lost connection it is asked once more: ids that are there already are left alone."""
-        parameters = rows.create_parameters(rows.first_of_each_key(new))
         try:
-            try:
-                found = await self._run("create", *parameters, on=self._starts)
-            except DatabaseUnavailable:
-                found = await self._create_again(parameters)
+            return rows.created_of(new, await self._create(new))
         except psycopg.errors.LockNotAvailable as error:
             raise _held_up(new) from error
-        return rows.created_of(new, found)
+
+    async def _create(self, new: Sequence[NewExecution]) -> Rows:
+        """What stands there for keys; nothing stands there for what is new."""
+        try:
+            if len(new) == 1 and await self._run("create_one", *rows.create_one_parameters(new[0]), on=self._starts):
+                return []
+            return await self._run("create", *rows.create_parameters(new), on=self._starts)
+        except DatabaseUnavailable:
+            return await self._create_again(rows.create_parameters(new))
 
     async def _create_again(self, parameters: Sequence[bytes]) -> Rows:
         try:

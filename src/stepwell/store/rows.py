@@ -31,16 +31,8 @@ from stepwell.store import binary
 from stepwell.store.wire import Row
 
 
-def first_of_each_key(new: Sequence[NewExecution]) -> Sequence[NewExecution]:
-    """One statement must not meet a key twice; the order of keys is the order of locks, against deadlocks."""
-    first: dict[object, NewExecution] = {}
-    for row in new:
-        first.setdefault((row.workflow, row.key) if row.key is not None else row.id, row)
-    return sorted(first.values(), key=lambda row: (row.workflow, row.key or ""))
-
-
 def created_of(new: Sequence[NewExecution], found: Sequence[Row]) -> list[Created]:
-    """What became of each start, from the rows of `create.sql`: keyless ones are always new."""
+    """What became of each start, from the rows of `create.sql`: those without one are new."""
     standing = {(workflow, key): (identity, given) for identity, workflow, key, given, _ in found if identity}
     return [_created(row, standing.get((row.workflow, row.key))) for row in new]
 
@@ -51,8 +43,9 @@ def _created(row: NewExecution, standing: tuple[ExecutionId, bytes] | None) -> C
     return Created(standing[0], is_new=False, input=standing[1])
 
 
-def create_parameters(new: Sequence[NewExecution]) -> list[bytes]:
+def create_parameters(given: Sequence[NewExecution]) -> list[bytes]:
     """For `create.sql`."""
+    new = _first_of_each_key(given)
     return [
         binary.uuids([row.id for row in new]),
         binary.texts([row.workflow for row in new]),
@@ -61,7 +54,30 @@ def create_parameters(new: Sequence[NewExecution]) -> list[bytes]:
         binary.texts(["\n".join(row.tags) for row in new]),
         binary.byteas([row.input for row in new]),
         binary.float8s([row.delay_seconds for row in new]),
+        binary.booleans([row.is_awaited for row in new]),
     ]
+
+
+def _first_of_each_key(new: Sequence[NewExecution]) -> Sequence[NewExecution]:
+    """One statement must not meet a key twice; the order of keys is the order of locks, against deadlocks."""
+    first: dict[object, NewExecution] = {}
+    for row in new:
+        first.setdefault((row.workflow, row.key) if row.key is not None else row.id, row)
+    return sorted(first.values(), key=lambda row: (row.workflow, row.key or ""))
+
+
+def create_one_parameters(row: NewExecution) -> tuple[bytes | None, ...]:
+    """For `create_one.sql`."""
+    return (
+        row.id.bytes,
+        row.workflow.encode(),
+        row.queue.encode(),
+        binary.maybe_text(row.key),
+        "\n".join(row.tags).encode(),
+        row.input,
+        binary.float8(row.delay_seconds),
+        binary.boolean(row.is_awaited),
+    )
 
 
 def batch_parameters(batch: Batch) -> list[bytes]:

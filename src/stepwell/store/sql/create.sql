@@ -5,15 +5,16 @@
 -- Locks: execution, only in that last case, in the order of the keys (the caller sorts).
 with n as materialized (
     select *
-    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::float8[])
-        as n(id, workflow, queue, key, tags, input, delay)
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::float8[],
+                     $8::boolean[])
+        as n(id, workflow, queue, key, tags, input, delay, is_awaited)
 ), taken as materialized (
     select e.id, e.workflow, e.key, e.input, e.input <> n.input as is_other
     from n join stepwell.execution e on e.workflow = n.workflow and e.key = n.key
 ), made as (
-    insert into stepwell.execution as e (id, workflow, queue, key, tags, input, due_at)
+    insert into stepwell.execution as e (id, workflow, queue, key, tags, input, due_at, is_awaited)
     select n.id, n.workflow, n.queue, n.key, case when n.tags = '' then null else string_to_array(n.tags, E'\n') end, n.input,
-           now() + n.delay * interval '1 second'
+           now() + n.delay * interval '1 second', n.is_awaited
     from n
     where not exists (select from taken where is_other)
       and not exists (select from stepwell.execution e where e.id = n.id)

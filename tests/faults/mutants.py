@@ -33,7 +33,7 @@ MUTANTS: dict[str, Changes] = {
     "writes are not fenced": {
         **_DEAF,
         "checkpoint": [_SESSION, _OWNER],
-        "one_checkpoint": [_SESSION, _OWNER_OF_ONE],
+        "checkpoint_one": [_SESSION, _OWNER_OF_ONE],
         "flush": [_SESSION, _OWNER, ("and x.owner is not distinct from me.id", "")],
     },
     "transactions are not fenced": {

@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 # Messages of PostgreSQL's protocol: a type, a length, then for Bind (B) the portal's name and the statement's.
 STATEMENTS = {
     **{
-        name: re.compile(rb"B....\0stepwell_(one_)?%s\0" % name.encode(), re.DOTALL)
+        name: re.compile(rb"B....\0stepwell_%s(_one)?\0" % name.encode(), re.DOTALL)
         for name in ("create", "checkpoint", "flush", "items")
     },
     "commit": re.compile(rb"Q....COMMIT\0", re.DOTALL),

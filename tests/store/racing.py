@@ -45,8 +45,8 @@ def checkpoints(session: SessionId, new: Sequence[NewCheckpoint]) -> Call:
     return Call("checkpoint", [session.bytes, *rows.checkpoint_parameters(new)])
 
 
-def one_checkpoint(session: SessionId, new: NewCheckpoint) -> Call:
-    return Call("one_checkpoint", [session.bytes, *rows.one_checkpoint_parameters(new)])
+def checkpoint_one(session: SessionId, new: NewCheckpoint) -> Call:
+    return Call("checkpoint_one", [session.bytes, *rows.checkpoint_one_parameters(new)])
 
 
 def record(session: SessionId, checkpoint: NewCheckpoint) -> Call:

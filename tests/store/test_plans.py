@@ -110,7 +110,7 @@ def _calls(running: list[UUID], finished: list[UUID]) -> dict[str, tuple[str, li
         "empty poll": ("claim", [SESSION, ["quiet"], ["order"], 100, ANY_TIME, True]),
         "flush": ("flush", [SESSION, *checkpoints, *attempts, *endings]),
         "checkpoint": ("checkpoint", [SESSION, *checkpoints]),
-        "one checkpoint": ("one_checkpoint", [SESSION, one, "new", "step", 7, False, b"1"]),
+        "one checkpoint": ("checkpoint_one", [SESSION, one, "new", "step", 7, False, b"1"]),
         "repeated start": ("create", starts),
         "watch": ("watch", [finished]),
         "ended": ("ended", [finished]),

@@ -40,8 +40,8 @@ def _checkpoint(session: SessionId, execution_id: ExecutionId) -> Call:
     return racing.checkpoints(session, [checkpoint(execution_id)])
 
 
-def _one_checkpoint(session: SessionId, execution_id: ExecutionId) -> Call:
-    return racing.one_checkpoint(session, checkpoint(execution_id))
+def _checkpoint_one(session: SessionId, execution_id: ExecutionId) -> Call:
+    return racing.checkpoint_one(session, checkpoint(execution_id))
 
 
 def _record(session: SessionId, execution_id: ExecutionId) -> Call:
@@ -52,7 +52,7 @@ def _end(session: SessionId, execution_id: ExecutionId, outcome: Outcome = DONE)
     return racing.flush(session, Batch(endings=[Ending(execution_id, outcome)]))
 
 
-each_write = pytest.mark.parametrize("write", [_flush, _checkpoint, _one_checkpoint, _record])
+each_write = pytest.mark.parametrize("write", [_flush, _checkpoint, _checkpoint_one, _record])
 
 
 # --- a worker whose lease ran out, and who takes over ----------------------------------------------------------------
@@ -88,7 +88,7 @@ async def test_session_with_a_write_in_flight_is_not_ended(postgres: PostgresWor
     [
         (_flush, _FENCE),
         (_checkpoint, _FENCE),
-        (_one_checkpoint, _FENCE),
+        (_checkpoint_one, _FENCE),
         (_record, b"for key share of w for share of x"),
     ],
 )
@@ -124,7 +124,7 @@ async def test_write_that_waits_for_the_reaper_stores_nothing(
     assert await postgres.keys(started) == []
 
 
-@pytest.mark.parametrize("write", [_flush, _checkpoint, _one_checkpoint])
+@pytest.mark.parametrize("write", [_flush, _checkpoint, _checkpoint_one])
 async def test_without_the_lock_on_its_session_a_write_does_not_wait_for_the_reaper(
     postgres: PostgresWorld, one: Racer, other: Racer, write: Write
 ) -> None:

@@ -211,8 +211,8 @@ class PostgresStore:
 
     async def _store_one(self, session: SessionId, checkpoint: NewCheckpoint) -> Flushed | None:
         """The short way for a lone workflow's step. None: nothing was stored."""
-        parameters = rows.one_checkpoint_parameters(checkpoint)
-        answer = await self._run("one_checkpoint", session.bytes, *parameters, on=self._flushes)
+        parameters = rows.checkpoint_one_parameters(checkpoint)
+        answer = await self._run("checkpoint_one", session.bytes, *parameters, on=self._flushes)
         return Flushed(frozenset(), frozenset(answer[0][0] or ())) if answer else None
 
     async def cancel(self, execution_id: ExecutionId, *, reason: str) -> tuple[Status, bool] | None:

@@ -101,8 +101,8 @@ def checkpoint_parameters(checkpoints: Sequence[NewCheckpoint]) -> list[bytes]:
     ]
 
 
-def one_checkpoint_parameters(row: NewCheckpoint) -> tuple[bytes, ...]:
-    """For `one_checkpoint.sql`, without its first parameter (the session)."""
+def checkpoint_one_parameters(row: NewCheckpoint) -> tuple[bytes, ...]:
+    """For `checkpoint_one.sql`, without its first parameter (the session)."""
     is_failure = binary.boolean(row.is_failure)
     return row.execution_id.bytes, row.key.encode(), row.kind.encode(), binary.int4(row.digest), is_failure, row.value
 

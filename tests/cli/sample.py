@@ -25,6 +25,21 @@ def sample_app(database_url: str) -> App:
         return {"doubled": doubled, "items": len(items)}
 
     @app.workflow
+    async def nested(step: Step) -> None:
+        async def inner(n: int) -> None:
+            await asyncio.gather(later(n), later(n))
+
+        async def later(n: int) -> None:
+            await asyncio.sleep(0)
+            await step.run("in-branch", double, n)
+
+        async def outer() -> None:
+            await step.run("begun", double, 1)
+            await inner(1)
+
+        await asyncio.gather(outer(), outer())
+
+    @app.workflow
     async def refused(step: Step) -> None:
         await step.run("look-up", refuse)
 

@@ -179,6 +179,16 @@ def test_a_sleeper_is_shown_with_the_end_of_its_sleep(cli: Cli, database_url: st
     assert "\ndue " in output
 
 
+def test_steps_in_branches_are_no_items(cli: Cli, database_url: str) -> None:
+    execution = ended(database_url, "nested")
+
+    steps = [step["step"] for step in document(cli, "show", execution)["steps"]]
+
+    assert {step for step in steps if "/#" in step} == {
+        f"{begun}/#{branch}/in-branch" for begun in ("begun", "begun#2") for branch in (1, 2)
+    }
+
+
 def test_items_of_a_map_under_way_are_counted(cli: Cli, database_url: str) -> None:
     execution = ended(database_url, "order", {"n": 600})  # more than a page of items
     with psycopg.connect(database_url, autocommit=True) as connection:

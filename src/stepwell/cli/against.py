@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
-from stepwell.cli.outline import without_items
+from stepwell.client import Client
 from stepwell.core.model import Execution, Filter
 from stepwell.core.status import Status
 from stepwell.errors import UnknownWorkflow
@@ -74,6 +74,6 @@ async def _verdict(store: PostgresStore, registry: Registry, execution: Executio
         workflow = registry[execution.workflow]
     except UnknownWorkflow as error:
         return Verdict(Fault.MISSING, None, None, f"{error}; keep the workflow until its executions have ended")
-    records = [record async for record in without_items(store, execution.id)]
+    records = [record async for record in Client(store).steps(execution.id)]
     history = history_of(execution, records, as_of=store.now())
-    return verdict_of(await dry_run(history, workflow, items=store.items))
+    return verdict_of(await dry_run(history, workflow))

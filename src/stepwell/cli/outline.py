@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
-from stepwell.core.model import ExecutionId, StepRecord
+from stepwell.core.model import ExecutionId, Kind, StepRecord
 from stepwell.store.base import Reader
 
 PAGE = 500
 ITEM = "/#"  # in the key of a map's item: enrich/#17
-AFTER_ITEMS = "/#~"  # digits sort before "~"
+AFTER_ITEMS = "/#:"  # digits sort before ":"
 
 
 class Outline(NamedTuple):
@@ -22,20 +22,18 @@ class Outline(NamedTuple):
 
 async def outline_of(reader: Reader, execution_id: ExecutionId) -> Outline:
     """Read it in few pages: one that meets the items of a map goes on behind them."""
-    records = [record async for record in without_items(reader, execution_id)]
+    records = [record async for record in _without_items(reader, execution_id)]
     items = await reader.progress(execution_id)
     return Outline(sorted(records, key=lambda record: (record.recorded_at, record.key, record.attempt)), items)
 
 
-async def without_items(reader: Reader, execution_id: ExecutionId) -> AsyncIterator[StepRecord]:
-    """The records in the order of their keys, without those of maps' items."""
+async def _without_items(reader: Reader, execution_id: ExecutionId) -> AsyncIterator[StepRecord]:
     after: tuple[str, int] | None = None
     while page := await reader.steps(execution_id, after=after, limit=PAGE):
         for record in page:
             after = (record.key, record.attempt)
-            map_key, is_item, _ = record.key.partition(ITEM)
-            if is_item:
-                after = (map_key + AFTER_ITEMS, 0)
+            if record.kind == Kind.ITEM:
+                after = (record.key.rpartition(ITEM)[0] + AFTER_ITEMS, 0)
                 break
             yield record
         else:

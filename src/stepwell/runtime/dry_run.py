@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,8 +31,6 @@ from stepwell.store.flush import GroupCommit
 from stepwell.store.memory import MemoryStore
 
 LIMIT_SECONDS = 10.0  # for code that waits for something other than a durable call; a replay takes milliseconds
-
-Items = Callable[[ExecutionId, Key], AsyncIterator[tuple[int, Checkpoint]]]
 
 _FAR = datetime.max.replace(tzinfo=UTC)
 _ORIGIN_DEPTH = 4  # frames above the one that makes a durable call's coroutine: SyncStep's, then the user's
@@ -67,12 +65,9 @@ class DryRun:
     is_stuck: bool  # it waits for something that is no durable call
 
 
-async def dry_run(history: History, workflow: Workflow[Any, Any], *, items: Items | None = None) -> DryRun:
-    """Replay the history against the workflow. No step runs, nothing is written, no time passes.
-
-    `items` reads the stored items of maps when the history does not hold them.
-    """
-    store = _HistoryStore(history, items)
+async def dry_run(history: History, workflow: Workflow[Any, Any]) -> DryRun:
+    """Replay the history against the workflow. No step runs, nothing is written, no time passes."""
+    store = _HistoryStore(history)
     with _surroundings(store) as around, counted_tasks(), _origins_are_kept():
         pass_ = _DryPass(history, around, workflow)
         limit = asyncio.get_running_loop().call_later(LIMIT_SECONDS, pass_.give_up)
@@ -116,7 +111,7 @@ class _DryPass(Pass):
             place=self._place(self.divergence.step) if self.divergence else self._place_of_next(),
             begins=tuple(self._begins),
             waits_for=self.earliest_wait[1] if self.earliest_wait else None,
-            unreached=tuple(key for key in stored if key not in self._met and _map_of(key) not in self._met),
+            unreached=tuple(key for key in stored if _call_of(key) not in self._met),
             outcome=own if has_ended and isinstance(own, Completed | Failed) else None,
             is_stuck=self._is_stuck,
         )
@@ -126,33 +121,29 @@ class _DryPass(Pass):
 
     def _place(self, key: Key) -> Place | None:
         """Where the call is made; for the input, where the function begins."""
-        if key in self._met or _map_of(key) in self._met:
-            return self._met.get(key) or self._met.get(_map_of(key))
+        if (call := _call_of(key)) in self._met:
+            return self._met[call]
         code = getattr(self._function, "__code__", None)
         return None if code is None else Place(code.co_filename, code.co_firstlineno)
 
 
-def _map_of(key: Key) -> Key:
-    """The key of the map whose item this is."""
-    map_key, _, number = key.rpartition("/#")
-    return map_key if number.isdecimal() else key
+def _call_of(key: Key) -> Key:
+    """The key of the call that stored this: `each` of the item `each/#3`. No call's own name has a `#`."""
+    call, mark, part = key.rpartition("/#")
+    return call if mark and "/" not in part else key
 
 
 class _HistoryStore(MemoryStore):
     """An empty store whose clock stands, and which knows the items of one execution's maps."""
 
-    def __init__(self, history: History, items: Items | None) -> None:
+    def __init__(self, history: History) -> None:
         super().__init__()
-        self._history, self._items = history, items
+        self._history = history
 
     def now(self) -> datetime:
         return self._history.as_of
 
-    async def items(self, execution_id: ExecutionId, key: str) -> AsyncIterator[tuple[int, Checkpoint]]:
-        if self._items is not None:
-            async for index, stored in self._items(execution_id, key):
-                yield index, stored
-            return
+    async def items(self, execution_id: ExecutionId, key: str) -> AsyncIterator[tuple[int, Checkpoint]]:  # noqa: ARG002
         for index, stored in self._history.items(key):
             yield index, stored
 

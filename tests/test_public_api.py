@@ -27,6 +27,7 @@ NAMES = {
     "InvalidValue",
     "KeyConflict",
     "NotAllowed",
+    "Page",
     "PayloadTooLarge",
     "Permanent",
     "ResultTimeout",
@@ -49,6 +50,7 @@ NAMES = {
     "cron",
     "current_step",
     "every",
+    "poll",
     "step",
 }
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from stepwell.core.schedule import Schedule as Schedule
     from stepwell.core.schedule import Tick as Tick
     from stepwell.core.status import Status as Status
+    from stepwell.core.triggers import Page as Page
     from stepwell.core.triggers import cron as cron
     from stepwell.core.triggers import every as every
+    from stepwell.core.triggers import poll as poll
     from stepwell.errors import DatabaseError as DatabaseError
     from stepwell.errors import DatabaseNotReady as DatabaseNotReady
     from stepwell.errors import DatabaseUnavailable as DatabaseUnavailable
@@ -75,6 +77,7 @@ _HOMES = {
     "App": "stepwell.app.application",
     "Execution": "stepwell.core.model",
     "Handle": "stepwell.app.handle",
+    "Page": "stepwell.core.triggers",
     "Retry": "stepwell.core.retry",
     "Schedule": "stepwell.core.schedule",
     "Status": "stepwell.core.status",
@@ -87,6 +90,7 @@ _HOMES = {
     "cron": "stepwell.core.triggers",
     "current_step": "stepwell.runtime.context",
     "every": "stepwell.core.triggers",
+    "poll": "stepwell.core.triggers",
     "step": "stepwell.runtime.functions",
     **dict.fromkeys(_ERRORS, "stepwell.errors"),
 }

@@ -13,7 +13,7 @@ from typing import Any, NotRequired, TypedDict
 import msgspec
 
 from stepwell.codec import Codec, codec_for, resolve_annotation
-from stepwell.core.payload import unpack
+from stepwell.core.payload import pack, unpack
 from stepwell.core.roundtrip import path_of
 from stepwell.errors import InvalidInput, InvalidOption, InvalidValue, PayloadTooLarge
 
@@ -78,6 +78,18 @@ class InputCodec:
         if faults:
             raise InvalidInput(self.workflow, faults + self._misnamed(texts) + self._value_faults(values))
         return self.bind((), values)
+
+    def keep(self, text: bytes) -> bytes:
+        """The bytes to store for JSON that has been accepted elsewhere, whether it fits or not.
+
+        What does not fit parks its execution with every fault, and is kept. Raises PayloadTooLarge.
+        """
+        try:
+            return self.bind_json(text)
+        except InvalidInput:
+            if len(self.names) != 1 and _object_texts(text) is not None:
+                return pack(text)
+            return pack(b'{"%s":%s}' % ((self.names or ("input",))[0].encode(), text))
 
     def unbind(self, data: bytes) -> dict[str, Any]:
         """The keyword arguments of stored bytes, fresh ones each time. InvalidValue when the code now takes others."""

@@ -264,3 +264,11 @@ def test_start_by_hand_leaves_the_planned_ticks_alone() -> None:
 
     assert found.start == [Tick("hourly", now, NOON)]
     assert (found.decided_at, found.next_at, found.cancel) == (NOON, NOON + HOUR, ())
+
+
+def test_start_by_hand_has_a_key_of_its_own_whatever_the_time() -> None:
+    (first,) = start_now(schedule(), NOON).start
+    (second,) = start_now(replace(schedule(), last_at=first.at), NOON).start
+
+    assert NOON < first.at < second.at
+    assert first.key != second.key

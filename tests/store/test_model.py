@@ -33,7 +33,7 @@ from stepwell.core.model import (
     SessionId,
     Suspended,
 )
-from stepwell.core.schedule import Decision, Overlap, Policy, ScheduleSpec, Tick
+from stepwell.core.schedule import Cursor, Decision, Overlap, Policy, ScheduleSpec, Tick
 from stepwell.core.timing import Cron, Every
 from stepwell.errors import LeaseLost
 from tests.store.world import MINUTE, MemoryWorld, PostgresWorld, World
@@ -360,6 +360,20 @@ class Agreement(RuleBasedStateMachine):
 
         self.both(operation)
         self.ids += [one.id for one in new if one.id in self.memory_world.memory._executions]
+
+    @rule(schedule_id=st.sampled_from(SCHEDULES), page=st.integers(1, 3), is_stale=st.booleans())
+    def advance(self, schedule_id: str, page: int, is_stale: bool) -> None:
+        first = ExecutionId(UUID(int=len(self.ids) + 1))
+        new = [NewExecution(first, "order", b"1", key=f"item {page}")]
+
+        async def operation(side: Side) -> object:
+            since = Cursor() if is_stale else await side.world.store.catalog.cursor(schedule_id)
+            moved = Cursor(str(page), f"page {page}")
+            is_moved = await side.world.store.catalog.advance(schedule_id, moved, since=since, new=new)
+            return is_moved, await side.world.store.catalog.cursor(schedule_id)
+
+        self.both(operation)
+        self.ids += [first] if first in self.memory_world.memory._executions else []
 
     @rule(schedule_id=st.sampled_from(SCHEDULES))
     def pause_schedule(self, schedule_id: str) -> None:

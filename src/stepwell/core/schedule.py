@@ -140,6 +140,14 @@ class DueSchedules:
 
 
 @dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a poll has come: its own value, as JSON text, and who has brought it there; nothing before the first."""
+
+    value: str | None = None
+    moved_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What is to become of a schedule's ticks up to now: which start, what is cancelled for them, and what is next.
 
@@ -170,8 +178,12 @@ def decide(schedule: Schedule, now: datetime) -> Decision | None:
 
 
 def start_now(schedule: Schedule, now: datetime) -> Decision:
-    """One execution at once, whatever else runs; the planned ticks stay as they are."""
-    return Decision(_ticks(schedule, [now]), (), schedule.decided_at, schedule.next_at, schedule.note)
+    """One execution at once, whatever else runs; the planned ticks stay as they are.
+
+    Its tick is later than any before it, so that it has a key of its own.
+    """
+    at = now if schedule.last_at is None else max(now, schedule.last_at + timedelta(microseconds=1))
+    return Decision(_ticks(schedule, [at]), (), schedule.decided_at, schedule.next_at, schedule.note)
 
 
 def _due(schedule: Schedule, now: datetime) -> list[datetime]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
 from stepwell.core.schedule import CatchUp, Overlap, Policy
@@ -14,6 +14,8 @@ from stepwell.core.timing import Cron, Every, Timing
 from stepwell.errors import InvalidOption
 
 Choice = TypeVar("Choice", bound=StrEnum)
+Item = TypeVar("Item")
+Position = TypeVar("Position")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,26 @@ class ScheduleTrigger:
     id: str | None = None
 
 
-Trigger = ScheduleTrigger
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item, Position]):
+    """What a poll has found: new items, and the cursor to go on from. `has_more`: ask again at once."""
+
+    items: list[Item]
+    cursor: Position
+    has_more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PollTrigger:
+    """Looks for new items at each tick of a schedule. `id` is None for the workflow's own name and `.poll`."""
+
+    function: Callable[..., Any]
+    schedule: ScheduleTrigger
+    key: Callable[[Any], str] | None = None
+    id: str | None = None
+
+
+Trigger = ScheduleTrigger | PollTrigger
 
 
 def every(
@@ -69,12 +90,32 @@ def cron(
     return ScheduleTrigger(timing, _policy(catch_up, max_catch_up, overlap, jitter), id)
 
 
+def poll(
+    function: Callable[..., Any],
+    *,
+    every: DurationLike,
+    key: Callable[[Any], str] | None = None,
+    jitter: DurationLike | None = None,
+    id: str | None = None,
+) -> PollTrigger:
+    """Call `function(cursor)` at every multiple of the interval, and start an execution for each item of its `Page`.
+
+    The cursor is the one of the page before, stored together with the starts; None the first time. `key` gives an item
+    its identity: what has been started once is not started again. `id` names the schedule and the workflow that polls,
+    by default as the workflow with `.poll`. Raises InvalidOption.
+    """
+    if not callable(function):
+        raise InvalidOption(f"poll({function!r:.100}): give a function of the cursor that returns a Page")
+    timing = Every(_duration("every", every))
+    return PollTrigger(function, ScheduleTrigger(timing, _policy("last", 1, "skip", jitter), id=None), key, id)
+
+
 def as_triggers(given: Trigger | Sequence[Trigger] | None) -> tuple[Trigger, ...]:
     """The triggers that a workflow was given: none, one or several. Raises InvalidOption."""
-    triggers = () if given is None else (given,) if isinstance(given, ScheduleTrigger) else tuple(given)
+    triggers = () if given is None else (given,) if isinstance(given, Trigger) else tuple(given)
     for trigger in triggers:
-        if not isinstance(trigger, ScheduleTrigger):
-            raise InvalidOption(f"trigger {trigger!r:.100} is none; use every('1h') or cron('0 6 * * *')")
+        if not isinstance(trigger, Trigger):
+            raise InvalidOption(f"trigger {trigger!r:.100} is none; use every('1h'), cron('0 6 * * *') or poll(...)")
     return triggers
 
 

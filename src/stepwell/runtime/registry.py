@@ -6,18 +6,18 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, ParamSpec, TypeVar, get_args
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from stepwell.codec import Codec, resolve_annotation, result_codec
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import DEFAULT_QUEUE
 from stepwell.core.replay import checked_name
 from stepwell.core.retry import Retry
-from stepwell.core.schedule import ScheduleSpec, Tick
-from stepwell.core.timing import EPOCH
+from stepwell.core.schedule import ScheduleSpec
 from stepwell.core.triggers import Trigger, as_triggers
-from stepwell.errors import InvalidInput, InvalidOption, UnknownWorkflow
+from stepwell.errors import InvalidOption, UnknownWorkflow
 from stepwell.inputs import InputCodec
+from stepwell.runtime.declared import polls_of, specs_of
 from stepwell.runtime.functions import duration_option
 from stepwell.runtime.step import Step
 from stepwell.runtime.sync_step import SyncStep
@@ -109,6 +109,8 @@ class Registry:
         )
         self._schedules = {**self._schedules, **self._declared(workflow)}
         self._workflows[name] = workflow
+        for poll in polls_of(workflow):
+            self.add(poll.function, id=poll.id, queue=queue, retry=retry, timeout=None, trigger=poll.trigger)
         return workflow
 
     def _declared(self, workflow: Workflow[Any, Any]) -> dict[str, ScheduleSpec]:
@@ -131,44 +133,3 @@ def _step_parameter(function: Callable[..., Any], *, is_async: bool) -> str | No
         if annotation is Step or annotation is SyncStep:
             return parameter.name
     return None
-
-
-def specs_of(workflow: Workflow[Any, Any]) -> list[ScheduleSpec]:
-    """The schedules that the workflow declares; the second one without an id is called `name#2`.
-
-    Raises InvalidOption when a tick would not be enough to start it.
-    """
-    parameter = _tick_parameter(workflow.input)
-    names = _schedule_names(workflow)
-    if names:
-        _check_that_ticks_suffice(workflow, parameter)
-    return [
-        ScheduleSpec(name, workflow.id, workflow.queue, trigger.timing, trigger.policy, parameter)
-        for name, trigger in zip(names, workflow.triggers, strict=True)
-    ]
-
-
-def _schedule_names(workflow: Workflow[Any, Any]) -> list[str]:
-    names: list[str] = []
-    for trigger in workflow.triggers:
-        nth = sum(one.id is None for one in workflow.triggers[: len(names) + 1])
-        default = workflow.id if nth == 1 else f"{workflow.id}#{nth}"
-        names.append(default if trigger.id is None else checked_name(trigger.id))
-    return names
-
-
-def _tick_parameter(given: InputCodec) -> str | None:
-    """The parameter annotated as Tick, or as one of several things of which Tick is one."""
-    kinds = given.annotations.items()
-    return next((name for name, kind in kinds if kind is Tick or Tick in get_args(kind)), None)
-
-
-def _check_that_ticks_suffice(workflow: Workflow[Any, Any], parameter: str | None) -> None:
-    example = {parameter: Tick(workflow.id, EPOCH)} if parameter else {}
-    try:
-        workflow.input.bind((), example)
-    except InvalidInput as error:
-        raise InvalidOption(
-            f"workflow '{workflow.id}' is started by a schedule: one parameter may be annotated as Tick, the others"
-            f" need defaults ({'; '.join(f'{path} {message}' for path, message in error.faults)})"
-        ) from None

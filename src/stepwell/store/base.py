@@ -33,7 +33,7 @@ from stepwell.core.model import (
     StepRecord,
     WorkerInfo,
 )
-from stepwell.core.schedule import Decision, DueSchedules, Schedule, ScheduleSpec
+from stepwell.core.schedule import Cursor, Decision, DueSchedules, Schedule, ScheduleSpec
 from stepwell.core.status import Status
 
 
@@ -162,6 +162,12 @@ class Catalog(Protocol):
 
     async def schedule(self, schedule_id: str) -> tuple[datetime, Schedule] | None:
         """One schedule, and the store's time at which it is so. None: unknown."""
+
+    async def cursor(self, schedule_id: str) -> Cursor:
+        """How far a poll has come."""
+
+    async def advance(self, schedule_id: str, cursor: Cursor, *, since: Cursor, new: Sequence[NewExecution]) -> bool:
+        """Start the executions and move the cursor, or neither: False if it is no longer where it was read."""
 
     async def pause_schedule(self, schedule_id: str, *, reason: str) -> bool:
         """Let it start nothing until it is resumed. False: unknown."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from stepwell.core.model import ExecutionId, NewExecution
-from stepwell.core.schedule import CatchUp, Decision, DueSchedules, Overlap, Policy, Schedule, ScheduleSpec
+from stepwell.core.schedule import CatchUp, Cursor, Decision, DueSchedules, Overlap, Policy, Schedule, ScheduleSpec
 from stepwell.core.timing import Cron, Every, Timing
 from stepwell.store import binary
 from stepwell.store.wire import Rows
@@ -64,6 +64,25 @@ class PostgresCatalog:
     async def schedule(self, schedule_id: str) -> tuple[datetime, Schedule] | None:
         found = await self._run("schedules", schedule_id.encode())
         return (found[0][0], _schedule(found[0][1:])) if found else None
+
+    async def cursor(self, schedule_id: str) -> Cursor:
+        found = await self._run("cursor", schedule_id.encode())
+        return Cursor(*found[0]) if found else Cursor()
+
+    async def advance(self, schedule_id: str, cursor: Cursor, *, since: Cursor, new: Sequence[NewExecution]) -> bool:
+        found = await self._run(
+            "advance",
+            schedule_id.encode(),
+            binary.maybe_text(since.moved_by),
+            binary.maybe_text(cursor.moved_by),
+            binary.maybe_text(cursor.value),
+            binary.uuids([one.id for one in new]),
+            binary.texts([one.workflow for one in new]),
+            binary.texts([one.queue for one in new]),
+            binary.texts([one.key for one in new]),
+            binary.byteas([one.input for one in new]),
+        )
+        return bool(found[0][0])
 
     async def pause_schedule(self, schedule_id: str, *, reason: str) -> bool:
         return bool(await self._run("pause_schedule", schedule_id.encode(), reason.encode()))

@@ -9,7 +9,7 @@ from threading import RLock
 from typing import Protocol
 
 from stepwell.core.model import ExecutionId, NewExecution
-from stepwell.core.schedule import OFF_NOTE, Decision, DueSchedules, Overlap, Schedule, ScheduleSpec
+from stepwell.core.schedule import OFF_NOTE, Cursor, Decision, DueSchedules, Overlap, Schedule, ScheduleSpec
 
 MOST_UNFINISHED = 100  # shown of one schedule
 
@@ -32,6 +32,7 @@ class MemoryCatalog:
     ) -> None:
         self._executions, self._lock, self._now, self._hint = executions, lock, now, hint
         self._schedules: dict[str, Schedule] = {}
+        self._cursors: dict[str, Cursor] = {}
 
     async def apply_schedules(self, declared: Sequence[ScheduleSpec], *, workflows: Sequence[str]) -> None:
         with self._lock:
@@ -105,6 +106,19 @@ class MemoryCatalog:
         with self._lock:
             known = self._schedules.get(schedule_id)
             return (self._now(), self._shown(known)) if known else None
+
+    async def cursor(self, schedule_id: str) -> Cursor:
+        with self._lock:
+            return self._cursors.get(schedule_id, Cursor())
+
+    async def advance(self, schedule_id: str, cursor: Cursor, *, since: Cursor, new: Sequence[NewExecution]) -> bool:
+        with self._lock:
+            known = self._cursors.get(schedule_id, Cursor())
+            if schedule_id not in self._schedules or known.moved_by != since.moved_by:
+                return False
+            self._cursors[schedule_id] = cursor
+            self._executions.accept(new)
+            return True
 
     async def pause_schedule(self, schedule_id: str, *, reason: str) -> bool:
         with self._lock:

@@ -1,0 +1,85 @@
+"""What a workflow's triggers declare: schedules, and the workflows that look for what is new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, get_args
+
+from stepwell.core.replay import checked_name
+from stepwell.core.schedule import ScheduleSpec, Tick
+from stepwell.core.timing import EPOCH
+from stepwell.core.triggers import PollTrigger, ScheduleTrigger, Trigger
+from stepwell.errors import InvalidInput, InvalidOption
+from stepwell.inputs import InputCodec
+from stepwell.runtime.polls import poll_function
+
+
+class Triggered(Protocol):
+    """What there is to know of a workflow here."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def queue(self) -> str: ...
+    @property
+    def triggers(self) -> tuple[Trigger, ...]: ...
+    @property
+    def input(self) -> InputCodec: ...
+
+
+class Poll(NamedTuple):
+    """A workflow that the engine makes for a trigger."""
+
+    id: str
+    function: Callable[..., Any]
+    trigger: ScheduleTrigger
+
+
+def polls_of(workflow: Triggered) -> Iterator[Poll]:
+    """The workflows that look for what this one is to be started with."""
+    for trigger in workflow.triggers:
+        if isinstance(trigger, PollTrigger):
+            name = trigger.id or f"{workflow.id}.poll"
+            function = poll_function(trigger, name, workflow=workflow.id, queue=workflow.queue, input=workflow.input)
+            yield Poll(name, function, trigger.schedule)
+
+
+def specs_of(workflow: Triggered) -> list[ScheduleSpec]:
+    """The schedules that the workflow declares; the second one without an id is called `name#2`.
+
+    Raises InvalidOption when a tick would not be enough to start it.
+    """
+    parameter = _tick_parameter(workflow.input)
+    triggers = [trigger for trigger in workflow.triggers if isinstance(trigger, ScheduleTrigger)]
+    if triggers:
+        _check_that_ticks_suffice(workflow, parameter)
+    return [
+        ScheduleSpec(name, workflow.id, workflow.queue, trigger.timing, trigger.policy, parameter)
+        for name, trigger in zip(_schedule_names(workflow, triggers), triggers, strict=True)
+    ]
+
+
+def _schedule_names(workflow: Triggered, triggers: Sequence[ScheduleTrigger]) -> list[str]:
+    names: list[str] = []
+    for trigger in triggers:
+        nth = sum(one.id is None for one in triggers[: len(names) + 1])
+        default = workflow.id if nth == 1 else f"{workflow.id}#{nth}"
+        names.append(default if trigger.id is None else checked_name(trigger.id, "a schedule"))
+    return names
+
+
+def _tick_parameter(given: InputCodec) -> str | None:
+    """The parameter annotated as Tick, or as one of several things of which Tick is one."""
+    kinds = given.annotations.items()
+    return next((name for name, kind in kinds if kind is Tick or Tick in get_args(kind)), None)
+
+
+def _check_that_ticks_suffice(workflow: Triggered, parameter: str | None) -> None:
+    example = {parameter: Tick(workflow.id, EPOCH)} if parameter else {}
+    try:
+        workflow.input.bind((), example)
+    except InvalidInput as error:
+        raise InvalidOption(
+            f"workflow '{workflow.id}' is started by a schedule: one parameter may be annotated as Tick, the others"
+            f" need defaults ({'; '.join(f'{path} {message}' for path, message in error.faults)})"
+        ) from None

@@ -52,6 +52,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty current folder; what commands change in this process for good is undone."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.delitem(sys.modules, "flows", raising=False)  # an example's, if its tests have run in this process
     root = logging.getLogger()
     handlers, level = root.handlers.copy(), root.level
     yield tmp_path

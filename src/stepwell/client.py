@@ -82,7 +82,7 @@ class Client:
             after = (page[-1].key, page[-1].attempt)
 
     async def cancel(self, execution_id: ExecutionId, *, reason: str) -> Status:
-        """Cancel. The status it then has: `cancelled`, or `running` until its worker stops; it will end cancelled.
+        """Cancel. The status it then has: `cancelled`, or another one until a worker has ended it.
 
         Raises UnknownExecution; NotAllowed when it had already completed or failed.
         """

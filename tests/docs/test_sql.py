@@ -100,7 +100,7 @@ async def test_questions_of_operators_are_answered(database_url: str, look: Conn
     assert [row[1:4] for row in answers[0]] == [("sleeps", "pending", "no worker has this workflow")]
 
 
-@pytest.mark.parametrize("view", ["executions", "steps", "workers", "schedules"])
+@pytest.mark.parametrize("view", ["executions", "steps", "workers", "events", "waits", "schedules"])
 def test_every_column_of_a_view_is_described_in_its_order(view: str, look: Connection) -> None:
     cells = re.findall(r"^\| (`[^|]*) \|", SQL.section(f"### `stepwell.{view}`"), re.MULTILINE)
     columns = look.execute(
@@ -159,7 +159,10 @@ def test_runtime_role_gets_the_rights_that_the_statements_need_and_no_others() -
 
 def rights_needed(statement: str) -> Rights:
     written = re.findall(r"\b(insert into|update|delete from) stepwell\.(\w+)", statement)
-    return {(verb.split()[0], table) for verb, table in written if table != "migration"}
+    rights = {(verb.split()[0], table) for verb, table in written if table != "migration"}
+    upserted = re.findall(r"insert into stepwell\.(\w+)(?:(?!insert into)[\s\S])*?do update", statement)
+    locked = re.findall(r"from stepwell\.(\w+)[^()]* for update", statement)
+    return rights | {("update", table) for table in upserted + locked}
 
 
 def rights_granted(statements: str) -> Rights:

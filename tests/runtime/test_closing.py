@@ -88,7 +88,7 @@ async def test_cancel_waits_for_the_steps_of_sibling_branches(lab: Lab, ledger: 
 
     assert not siblings.slow.was_cut.is_set()
     assert set(await lab.steps(handle)) == {"slow", "turn"}
-    assert (await lab.see(handle)).status is Status.CANCELLED
+    assert (await lab.run_to_rest(handle)).status is Status.CANCELLED
     assert not ledger.entries
 
 

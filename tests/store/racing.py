@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from stepwell.core.model import Batch, ExecutionId, NewCheckpoint, NewExecution, SessionId
+from stepwell.core.model import Batch, ExecutionId, Look, NewCheckpoint, NewEvent, NewExecution, SessionId
 from stepwell.store import binary, rows
 from stepwell.store.connect import with_settings
 from stepwell.store.pulse import Binary
@@ -23,16 +23,16 @@ Row = tuple[Any, ...]
 class Call:
     """One of our statements, or a variant of it, with its parameters as the engine sends them."""
 
-    def __init__(self, name: str, parameters: Iterable[bytes]) -> None:
+    def __init__(self, name: str, parameters: Iterable[bytes | None]) -> None:
         self.text = statement(name).text
-        self.parameters = [Binary(parameter) for parameter in parameters]
+        self.parameters = [None if parameter is None else Binary(parameter) for parameter in parameters]
 
     def without(self, part: bytes) -> Call:
         """The negative control: the same statement lacking what is said to be needed."""
         return self.with_(b"", instead_of=part)
 
     def with_(self, part: bytes, *, instead_of: bytes) -> Call:
-        assert self.text.count(instead_of) == 1
+        assert instead_of in self.text
         self.text = self.text.replace(instead_of, part)
         return self
 
@@ -72,8 +72,16 @@ def close_session(session: SessionId) -> Call:
     return Call("close_session", [session.bytes])
 
 
-def cancel(execution_id: ExecutionId) -> Call:
-    return Call("cancel", [execution_id.bytes, b"no longer needed"])
+def cancel(execution_id: ExecutionId, *, force: bool = False) -> Call:
+    return Call("cancel", [execution_id.bytes, b"no longer needed", binary.boolean(force)])
+
+
+def send(event: NewEvent) -> Call:
+    return Call("send", [*rows.event_parameters(event), None])
+
+
+def look(looks: Sequence[Look]) -> Call:
+    return Call("look", rows.look_parameters(looks))
 
 
 def watch(ids: Sequence[ExecutionId]) -> Call:

@@ -42,7 +42,7 @@ def _reap(session: SessionId, ids: list[ExecutionId]) -> Call:
 
 several = pytest.mark.parametrize(
     ("changing", "order"),
-    [(_flush, b"order by n.id"), (_close, b"order by uuid_send(e.id)"), (_reap, b"order by uuid_send(e.id)")],
+    [(_flush, b"order by ends.id"), (_close, b"order by uuid_send(e.id)"), (_reap, b"order by uuid_send(e.id)")],
 )
 
 

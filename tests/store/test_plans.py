@@ -102,13 +102,14 @@ def _calls(running: list[UUID], finished: list[UUID]) -> dict[str, tuple[str, li
     checkpoints = [running, ["new"] * each, ["step"] * each, [7] * each, [False] * each, [b"1"] * each]
     attempts = [running, ["call"] * each, [1] * each, [ANY_TIME] * each, [b"e"] * each]
     none, results = [None] * each, [b"1"] * each
-    endings = [running, ["completed"] * each, none, results, none, none, [""] * each]
+    endings = [running, ["completed"] * each, none, results, none, none, [""] * each, [0] * each, [False] * each]
+    children: list[list[object]] = [[], [], [], [], [], [], [], []]
     names = [["order"] * each, ["default"] * each, [f"key-{n}" for n in range(each)], [""] * each]
     starts = [[uuid4() for _ in running], *names, [b"{}"] * each, [0.0] * each, [False] * each]
     return {
         "claim": ("claim", [SESSION, ["default"], ["order"], 100, ANY_TIME, True]),
         "empty poll": ("claim", [SESSION, ["quiet"], ["order"], 100, ANY_TIME, True]),
-        "flush": ("flush", [SESSION, *checkpoints, *attempts, *endings]),
+        "flush": ("flush", [SESSION, *checkpoints, *attempts, *endings, *children]),
         "checkpoint": ("checkpoint", [SESSION, *checkpoints]),
         "one checkpoint": ("checkpoint_one", [SESSION, one, "new", "step", 7, False, b"1"]),
         "repeated start": ("create", starts),
@@ -117,7 +118,7 @@ def _calls(running: list[UUID], finished: list[UUID]) -> dict[str, tuple[str, li
         "beat": ("beat", [SESSION, 10.0]),
         "reap": ("reap", [4]),
         "leave": ("close_session", [SESSION]),
-        "cancel": ("cancel", [one, "no longer needed"]),
+        "cancel": ("cancel", [one, "no longer needed", False]),
         "reopen": ("reopen", [one]),
         "first page": ("executions", [[], None, None, None, None, 50]),
         "steps": ("steps", [one, "", 0, 100]),

@@ -37,8 +37,8 @@ def test_every_table_and_view_has_a_comment(raw: Raw) -> None:
     ).fetchall()
 
     assert {name for name, _ in rows} == {
-        "worker", "execution", "checkpoint", "attempt", "schedule", "migration",
-        "executions", "steps", "workers", "schedules",
+        "worker", "execution", "checkpoint", "attempt", "topic", "event", "wait", "outbox", "schedule", "migration",
+        "executions", "steps", "workers", "events", "waits", "schedules",
     }  # fmt: skip
     assert [name for name, comment in rows if not comment] == []
 
@@ -112,7 +112,7 @@ def test_kinds_are_those_of_the_model(raw: Raw) -> None:
         "owner = gen_random_uuid()",
         "status = 'completed'",
         "finished_at = now()",
-        "status = 'waiting'",
+        "status = 'completed', finished_at = now()",
     ],
 )
 async def test_no_statement_can_make_a_row_contradict_itself(postgres: PostgresWorld, raw: Raw, change: str) -> None:

@@ -164,16 +164,27 @@ async def test_too_many_crashes_wake_who_waits_for_the_result(world: World) -> N
     assert await hints.next() == "done"
 
 
-async def test_cancelled_execution_of_a_leaving_worker_wakes_who_waits_for_it(world: World) -> None:
+async def test_cancelled_execution_of_a_leaving_worker_wakes_another_for_its_clean_up(world: World) -> None:
     session = await world.worker()
     started = await world.running(session)
-    await world.store.watch([started])
     await world.store.cancel(started, reason="no longer needed")
     hints = Hints(world.store)
 
     await world.store.close_session(session)
 
-    assert await hints.next() == "done"
+    assert await hints.next() == "work"
+
+
+async def test_cancel_of_a_sleeping_execution_wakes_an_idle_worker_for_its_clean_up(world: World) -> None:
+    session = await world.worker()
+    started = await world.running(session)
+    await world.suspend(session, started)
+    await world.store.set_idle(session, is_idle=True)
+    hints = Hints(world.store)
+
+    await world.store.cancel(started, reason="no longer needed")
+
+    assert await hints.next() == "work"
 
 
 async def test_who_has_unsubscribed_hears_nothing(world: World) -> None:

@@ -366,7 +366,7 @@ class App(ScheduleCalls):
         return await (await self._open()).list(which, limit=limit)
 
     async def cancel(self, execution_id: UUID | str, *, reason: str = "cancelled") -> Status:
-        """Cancel: `cancelled` at once, or `running` until the worker has stopped; it then ends as cancelled, for sure.
+        """Cancel: `cancelled` at once if it has not begun; else a worker ends it, and it ends as cancelled, for sure.
 
         Raises UnknownExecution; NotAllowed when it had already completed or failed.
         """

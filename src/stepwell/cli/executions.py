@@ -151,7 +151,7 @@ def export(execution: UUID, target: Target, as_json: bool) -> None:  # noqa: ARG
 def cancel(executions: Sequence[UUID], target: Target, reason: str, as_json: bool) -> None:
     """Cancel executions.
 
-    One that nobody runs is cancelled at once; of one that runs the worker is told, and it will end as cancelled.
+    One that has not begun is cancelled at once; one that has begun is ended by a worker, and will end as cancelled.
     """
     _change(target, executions, lambda app, one: app.cancel(one, reason=reason), as_json=as_json)
 

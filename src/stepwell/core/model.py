@@ -29,6 +29,14 @@ class Kind(StrEnum):
     MAP = "map"
     ITEM = "item"
     TRANSACTION = "transaction"
+    WAIT = "wait"
+    FIRST = "first"
+    CHILD = "child"
+    RESULT = "result"
+    EVENT = "event"
+    EFFECT = "effect"
+    INTENT = "intent"
+    PATCH = "patch"
 
 
 # --- what goes into the store -------------------------------------------------------------------------------------
@@ -70,6 +78,19 @@ class NewCheckpoint(NamedTuple):
     is_failure: bool = False
 
 
+class NewChild(NamedTuple):
+    """An execution that another one starts, known by the parent's call; stored together with what that stores."""
+
+    id: ExecutionId
+    workflow: str
+    queue: str
+    input: bytes
+    execution_id: ExecutionId  # the parent, who must own its lease
+    key: str
+    is_called: bool  # the parent waits for its end
+    tags: tuple[str, ...] = ()
+
+
 class FailedAttempt(NamedTuple):
     """A failed try of a step that is to be tried again at `retry_at` (the store's clock)."""
 
@@ -105,20 +126,33 @@ class Suspended:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """The pass waits for an event or a child, at the latest until `due_at`. `signals` is what the claim said.
+
+    Has that moved since, the execution is due at once: what it waits for may have come.
+    """
+
+    due_at: datetime | None
+    reason: str
+    signals: int
+
+
+@dataclass(frozen=True, slots=True)
 class CancelledOutcome:
-    """The pass was stopped because somebody cancelled the execution."""
+    """The pass was stopped because somebody cancelled the execution, or its deadline has come."""
 
     reason: str
 
 
-Outcome = Completed | Failed | Suspended | CancelledOutcome
+Outcome = Completed | Failed | Suspended | Waiting | CancelledOutcome
 
 
 class Ending(NamedTuple):
-    """The one outcome of a pass."""
+    """The one outcome of a pass. `is_aware`: it knows that the execution is being cancelled."""
 
     execution_id: ExecutionId
     outcome: Outcome
+    is_aware: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +162,7 @@ class Batch:
     checkpoints: Sequence[NewCheckpoint] = ()
     attempts: Sequence[FailedAttempt] = ()
     endings: Sequence[Ending] = ()
+    children: Sequence[NewChild] = ()
 
 
 class Flushed(NamedTuple):
@@ -135,6 +170,26 @@ class Flushed(NamedTuple):
 
     refused: frozenset[ExecutionId]
     cancelling: frozenset[ExecutionId]  # owned by this session, and somebody asked to cancel them
+
+
+class NewEvent(NamedTuple):
+    """An event to be accepted at an address (see `core/events.py`). With an id, the topic takes it once."""
+
+    name: str
+    address: str
+    payload: bytes
+    id: str | None = None
+
+
+class Look(NamedTuple):
+    """A durable call asks for the first event of a topic after `position` that was sent at `since` or later."""
+
+    execution_id: ExecutionId
+    key: str
+    name: str
+    address: str
+    position: int
+    since: datetime
 
 
 # --- what comes out -----------------------------------------------------------------------------------------------
@@ -160,6 +215,33 @@ NO_HISTORY: Mapping[str, Checkpoint] = {}
 NO_RETRIES: Mapping[str, Tried] = {}
 
 
+class Event(NamedTuple):
+    """An event as a wait meets it."""
+
+    number: int
+    sent_at: datetime
+    payload: bytes
+
+
+class Sent(NamedTuple):
+    """What became of an event: the executions that waited for it go on now; it may be a repetition."""
+
+    is_new: bool
+    waiting: int
+
+
+class Child(NamedTuple):
+    """A child as its parent meets it."""
+
+    id: ExecutionId
+    workflow: str
+    status: Status
+    input: bytes
+    result: bytes | None
+    error: bytes | None
+    reason: str | None
+
+
 class Claimed(NamedTuple):
     """An execution leased to this session, with its whole history (map items apart: they are read in pages)."""
 
@@ -170,6 +252,11 @@ class Claimed(NamedTuple):
     crashes: int
     created_at: datetime
     started_at: datetime
+    signals: int = 0
+    cancel_requested_at: datetime | None = None
+    cancel_reason: str | None = None
+    deadline_at: datetime | None = None
+    parent_id: ExecutionId | None = None
     checkpoints: Mapping[str, Checkpoint] = NO_HISTORY
     retries: Mapping[str, Tried] = NO_RETRIES
 
@@ -208,6 +295,9 @@ class Execution:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    parent_id: ExecutionId | None = None
+    parent_key: str | None = None
+    deadline_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

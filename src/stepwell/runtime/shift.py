@@ -105,6 +105,8 @@ class Shift:
         workflow = self._registry[claimed.workflow]
         # made here, not in the task: what is closed before the task begins must find it
         pass_ = self._passes[claimed.id] = Pass(claimed, self._around, retry=workflow.retry)
+        if claimed.cancel_requested_at is not None:
+            pass_.close(Closing.CANCELLED)
         task = asyncio.get_running_loop().create_task(self._run(pass_, workflow))
         self._tasks.add(task)
         task.add_done_callback(self._ended)

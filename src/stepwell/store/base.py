@@ -19,16 +19,21 @@ from typing import Any, Protocol
 from stepwell.core.model import (
     Batch,
     Checkpoint,
+    Child,
     Claim,
     ClaimRequest,
     Created,
+    Event,
     Execution,
     ExecutionId,
     Filter,
     Flushed,
+    Look,
     NewCheckpoint,
+    NewEvent,
     NewExecution,
     Reaped,
+    Sent,
     SessionId,
     StepRecord,
     WorkerInfo,
@@ -87,8 +92,25 @@ class Store(Sessions, Protocol):
     async def flush(self, session: SessionId, batch: Batch) -> Flushed:
         """Store a batch, all of it or (per execution no longer owned) none. Raises LeaseLost, nothing stored."""
 
-    async def cancel(self, execution_id: ExecutionId, *, reason: str) -> tuple[Status, bool] | None:
-        """End an execution, or ask its worker to: (status, whether it is or will be cancelled). None: unknown id."""
+    async def send(self, event: NewEvent) -> Sent | None:
+        """Accept an event, and let go on who waits for it. None: no such execution has this address.
+
+        An execution that begins to wait while this happens gets it, too.
+        """
+
+    async def look(self, looks: Sequence[Look]) -> Sequence[Event | None]:
+        """The next event for each, in the order asked; where there is none, the call now waits for it.
+
+        An event that comes after this lets its execution go on, or makes it due at once when it would park.
+        """
+
+    async def cancel(
+        self, execution_id: ExecutionId, *, reason: str, force: bool = False
+    ) -> tuple[Status, bool] | None:
+        """Cancel: (status, whether it is or will be cancelled). None: unknown id.
+
+        What has not begun ends at once; what has begun ends after its clean-up, or at once by `force`.
+        """
 
     async def reopen(self, execution_id: ExecutionId) -> tuple[Status, bool] | None:
         """Make a failed, cancelled or parked execution due now; its failed steps run again. None: unknown id."""
@@ -128,6 +150,9 @@ class Reader(Protocol):
 
     async def progress(self, execution_id: ExecutionId) -> dict[str, int]:
         """How many items of each of its maps are stored, by the map's key."""
+
+    async def called(self, calls: Sequence[tuple[ExecutionId, str]]) -> Sequence[Child | None]:
+        """The child that each call (parent, key) has started, in the order asked."""
 
     async def ended(self, ids: Sequence[ExecutionId]) -> Sequence[Execution]:
         """Those of the executions that have ended."""

@@ -16,7 +16,7 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _NULL = b"\xff\xff\xff\xff"
 
 # type oids: PostgreSQL source, pg_type.dat; they never change
-_BOOL, _BYTEA, _INT4, _TEXT, _FLOAT8, _TIMESTAMPTZ, _UUID = 16, 17, 23, 25, 701, 1184, 2950
+_BOOL, _BYTEA, _INT8, _INT4, _TEXT, _FLOAT8, _TIMESTAMPTZ, _UUID = 16, 17, 20, 23, 25, 701, 1184, 2950
 
 MINUS_INFINITY = b"\x80\0\0\0\0\0\0\0"  # as timestamptz: before any time
 
@@ -70,6 +70,10 @@ def uuids(values: Iterable[UUID]) -> bytes:
 
 def int4s(values: Iterable[int]) -> bytes:
     return _fixed(_INT4, b"\x00\x00\x00\x04", [_int4(value) for value in values])
+
+
+def int8s(values: Iterable[int]) -> bytes:
+    return _fixed(_INT8, b"\x00\x00\x00\x08", [_int8(value) for value in values])
 
 
 def float8s(values: Iterable[float]) -> bytes:

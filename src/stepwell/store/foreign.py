@@ -1,4 +1,4 @@
-"""Accepting executions on a connection that is the caller's, so that they commit with the caller's transaction."""
+"""Accepting executions and events on the caller's connection, so that they commit with the caller's transaction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import psycopg
 from psycopg.rows import tuple_row
 
-from stepwell.core.model import Created, NewExecution
+from stepwell.core.model import Created, NewEvent, NewExecution
 from stepwell.errors import InvalidOption
 from stepwell.store import rows
 from stepwell.store.pulse import Binary, BinaryDumper
@@ -54,6 +54,35 @@ def create_on_sync(connection: Any, new: Sequence[NewExecution], *, schema: str)
     _teach(cursor)
     cursor.execute(statement("create", schema).text, parameters, binary=True)
     return rows.created_of(new, cursor.fetchall())
+
+
+async def send_on(connection: Any, event: NewEvent, *, schema: str) -> bool:
+    """Accept an event when the connection's transaction commits; False: no such execution has this address.
+
+    It then takes its place in its topic, and lets go on who waits for it. Until then nobody waits for the transaction.
+    """
+    if isinstance(connection, psycopg.Connection):
+        return await asyncio.to_thread(send_on_sync, connection, event, schema=schema)
+    if not isinstance(connection, psycopg.AsyncConnection):
+        raise _not_psycopg(connection)
+    cursor = psycopg.AsyncRawCursor(connection, row_factory=tuple_row)
+    _teach(cursor)
+    await cursor.execute(statement("send_later", schema).text, _event_parameters(event), binary=True)
+    return bool(await cursor.fetchall())
+
+
+def send_on_sync(connection: Any, event: NewEvent, *, schema: str) -> bool:
+    """The same on a psycopg.Connection, without an event loop."""
+    if not isinstance(connection, psycopg.Connection):
+        raise _not_psycopg(connection)
+    cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
+    _teach(cursor)
+    cursor.execute(statement("send_later", schema).text, _event_parameters(event), binary=True)
+    return bool(cursor.fetchall())
+
+
+def _event_parameters(event: NewEvent) -> list[Binary | None]:
+    return [None if given is None else Binary(given) for given in rows.event_parameters(event)]
 
 
 def _parameters(new: Sequence[NewExecution]) -> list[Binary]:

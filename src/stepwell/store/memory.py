@@ -7,33 +7,41 @@ the heartbeat's thread. `memory_rows.py` has what happens to a single row.
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from psycopg.errors import UniqueViolation
 
+from stepwell.core.events import execution_of
 from stepwell.core.model import (
     Batch,
     Checkpoint,
+    Child,
     Claim,
     ClaimRequest,
     Created,
+    Ending,
+    Event,
     Execution,
     ExecutionId,
     Filter,
     Flushed,
     Kind,
+    Look,
     NewCheckpoint,
+    NewChild,
+    NewEvent,
     NewExecution,
     Reaped,
+    Sent,
     SessionId,
     StepRecord,
+    Waiting,
     WorkerInfo,
 )
 from stepwell.core.status import Status
@@ -42,7 +50,9 @@ from stepwell.store.base import Catalog, Pulse, Transaction
 from stepwell.store.clock import VirtualClock
 from stepwell.store.identity import new_id
 from stepwell.store.memory_catalog import MemoryCatalog
-from stepwell.store.memory_rows import ExecutionRow, WorkerRow, Written
+from stepwell.store.memory_rows import CANCELLED_PARENT, ExecutionRow, WorkerRow, Written
+from stepwell.store.memory_topics import Topics
+from stepwell.store.memory_words import why
 
 SESSIONS_PER_REAP = 100
 
@@ -62,6 +72,8 @@ class MemoryStore:
         self._workers: dict[SessionId, WorkerRow] = {}
         self._executions: dict[ExecutionId, ExecutionRow] = {}
         self._keys: dict[tuple[str, str], ExecutionRow] = {}
+        self._children: dict[tuple[ExecutionId, str], ExecutionRow] = {}
+        self._topics = Topics()
         self._listeners: dict[object, Callable[[str], None]] = {}
         self.catalog: Catalog = MemoryCatalog(self, lock=self._lock, now=self.now, hint=self._hint)
 
@@ -108,8 +120,7 @@ class MemoryStore:
             self._workers.pop(session, None)
             rows, now = self._owned_by({session}), self.clock.now()
             for row in rows:
-                if not row.end_if_cancelled(now):
-                    row.wait_until(now, "handed back")
+                row.wait_until(now, "handed back")
             self._hint_freed(rows)
 
     async def set_idle(self, session: SessionId, *, is_idle: bool) -> None:
@@ -138,7 +149,8 @@ class MemoryStore:
                 del self._workers[session]
             rows = self._owned_by(dead)
             for row in rows:
-                _free(row, now, max_crashes)
+                row.crash(now, max_crashes)
+            self._end_family(rows, but={row.id for row in rows})
             self._hint_freed(rows)
             failed = tuple(row.id for row in rows if row.status is Status.FAILED)
             return Reaped(len(dead), sum(row.status is Status.PENDING for row in rows), failed)
@@ -239,24 +251,96 @@ class MemoryStore:
             written: list[Written] = [*batch.checkpoints, *batch.attempts, *batch.endings]
             accepted = [(owned[one.execution_id], one) for one in written if one.execution_id in owned]
             _refuse_repetitions(accepted)
+            children = [child for child in batch.children if child.execution_id in owned]
+            if any((child.execution_id, child.key) in self._children for child in children):
+                raise UniqueViolation("one of these children has been started already")
+            for child in children:
+                self._bear(child)
             for row, one in accepted:
                 row.write(one, self.clock.now())
+                self._forget_wait(one)
+            self._conclude([(row, one) for row, one in accepted if isinstance(one, Ending)])
             self._hint_done(owned.values())
-            refused = frozenset(one.execution_id for one in written) - frozenset(owned)
-            return Flushed(refused, self._cancelling(session))
+            asked = (*written, *batch.children)
+            return Flushed(frozenset(one.execution_id for one in asked) - frozenset(owned), self._cancelling(session))
 
-    async def cancel(self, execution_id: ExecutionId, *, reason: str) -> tuple[Status, bool] | None:
+    def _bear(self, child: NewChild) -> None:
+        new = NewExecution(child.id, child.workflow, child.input, child.queue, tags=child.tags)
+        row = ExecutionRow(new, created_at=self.clock.now(), due_at=self.clock.now(), child=child)
+        self._executions[child.id] = self._children[child.execution_id, child.key] = row
+        self._hint_work()
+
+    def _forget_wait(self, one: Written) -> None:
+        if isinstance(one, NewCheckpoint) and one.kind in (Kind.WAIT, Kind.FIRST):
+            self._topics.forget(one.execution_id, one.key)
+
+    def _conclude(self, ended: Sequence[tuple[ExecutionRow, Ending]]) -> None:
+        """What follows from the ends of passes."""
+        self._end_family([row for row, _ in ended])
+        if any(isinstance(one.outcome, Waiting) and row.status is Status.PENDING for row, one in ended):
+            self._hint_work()
+
+    def _end_family(self, rows: Sequence[ExecutionRow], *, but: Collection[ExecutionId] = ()) -> None:
+        """What has ended waits no longer; its caller goes on; what a cancelled one has called is cancelled.
+
+        `but`: callers who are due anyway.
+        """
+        ended = [row for row in rows if row.status.is_final]
+        for row in ended:
+            self._topics.forget(row.id)
+        callers = {row.caller: None for row in ended if row.caller and row.caller not in but}
+        woken = [self._executions[caller].signal(self.clock.now()) for caller in callers if caller]
+        if any(woken):
+            self._hint_work()
+        for row in ended:
+            if row.status is Status.CANCELLED:
+                self._cancel_children(row)
+
+    def _cancel_children(self, parent: ExecutionRow) -> None:
+        children = [row for row in self._executions.values() if row.caller == parent.id and not row.status.is_final]
+        for row in children:
+            row.ask_to_cancel(row.cancel_reason or CANCELLED_PARENT, self.clock.now())
+        self._hint_done(children)
+        if any(row.status is Status.PENDING for row in children):
+            self._hint_work()
+
+    async def send(self, event: NewEvent) -> Sent | None:
+        with self._lock:
+            receiver = execution_of(event.address)
+            if receiver is not None and ExecutionId(receiver) not in self._executions:
+                return None
+            if not self._topics.append(event, self.clock.now()):
+                return Sent(is_new=False, waiting=0)
+            reached = self._topics.reached_by(event)
+            rows = self._known(sorted(reached))
+            waiting = sum(reached[row.id] and row.cancel_requested_at is None for row in rows)
+            woken = [row.signal(self.clock.now(), f"event '{event.name}'") for row in rows]
+            if any(woken):
+                self._hint_work()
+            return Sent(is_new=True, waiting=waiting)
+
+    async def look(self, looks: Sequence[Look]) -> Sequence[Event | None]:
+        with self._lock:
+            return [self._topics.look(look, is_open=self._is_open(look.execution_id)) for look in looks]
+
+    def _is_open(self, execution_id: ExecutionId) -> bool:
+        row = self._executions.get(execution_id)
+        return row is not None and not row.status.is_final
+
+    async def cancel(
+        self, execution_id: ExecutionId, *, reason: str, force: bool = False
+    ) -> tuple[Status, bool] | None:
         with self._lock:
             row = self._executions.get(execution_id)
             if row is None:
                 return None
             if row.status.is_final:
                 return row.status, row.status is Status.CANCELLED
-            now = self.clock.now()
-            row.reason, row.cancel_requested_at = reason, row.cancel_requested_at or now
-            if row.owner is None:
-                row.end_if_cancelled(now)
-                self._hint_done([row])
+            row.ask_to_cancel(reason, self.clock.now(), force=force)
+            self._end_family([row])
+            self._hint_done([row])
+            if row.due_at is not None:
+                self._hint_work()
             return row.status, True
 
     async def reopen(self, execution_id: ExecutionId) -> tuple[Status, bool] | None:
@@ -264,7 +348,7 @@ class MemoryStore:
             row = self._executions.get(execution_id)
             if row is None:
                 return None
-            is_parked = row.status is Status.PENDING and row.passes > 0
+            is_parked = row.status is Status.PENDING and row.passes > 0 and row.cancel_requested_at is None
             if row.status not in (Status.FAILED, Status.CANCELLED) and not is_parked:
                 return row.status, False
             row.reopen(self.clock.now())
@@ -326,6 +410,10 @@ class MemoryStore:
             stored = row.checkpoints.items() if row else ()
             return dict(Counter(key.rpartition("/#")[0] for key, one in stored if one.checkpoint.kind == Kind.ITEM))
 
+    async def called(self, calls: Sequence[tuple[ExecutionId, str]]) -> Sequence[Child | None]:
+        with self._lock:
+            return [row.called() if (row := self._children.get(call)) else None for call in calls]
+
     async def ended(self, ids: Sequence[ExecutionId]) -> Sequence[Execution]:
         with self._lock:
             return [row.shown(self._why(row)) for row in self._known(ids) if row.status.is_final]
@@ -341,24 +429,7 @@ class MemoryStore:
         return [self._executions[id] for id in dict.fromkeys(ids) if id in self._executions]
 
     def _why(self, row: ExecutionRow) -> str | None:
-        """Why it is not moving, in the words of the view `stepwell.executions`."""
-        if row.owner is not None:
-            return self._why_running(row, self._workers[row.owner])
-        if row.status is not Status.PENDING or row.due_at is None:
-            return row.reason
-        now = self.clock.now()
-        if not any(worker.is_alive(now) and worker.has(row.new) for worker in self._workers.values()):
-            return "; ".join(["no worker has this workflow", *([row.reason] if row.reason else [])])
-        if row.due_at > now:
-            return f"{row.reason or 'due'} until {row.due_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-        return "; ".join([*([row.reason] if row.reason else []), "ready, waits for a free worker"])
-
-    def _why_running(self, row: ExecutionRow, worker: WorkerRow) -> str:
-        if row.cancel_requested_at is not None:
-            return f"being cancelled by {worker.info.name}"
-        if worker.expires_at < self.clock.now():
-            return f"its worker {worker.info.name} has died; taken over within seconds"
-        return f"running on {worker.info.name}"
+        return why(row, self._workers, self.clock.now())
 
 
 class _MemoryPulse:
@@ -400,20 +471,6 @@ def _on_own_thread(listener: Callable[[str], None]) -> Callable[[str], None]:
             loop.call_soon_threadsafe(listener, hint)
 
     return tell
-
-
-def _free(row: ExecutionRow, now: datetime, max_crashes: int) -> None:
-    """Its worker died."""
-    row.crashes += 1
-    if row.end_if_cancelled(now):
-        return
-    if row.crashes < max_crashes:
-        row.wait_until(now, "its worker died")
-        return
-    fact = f"crashed {row.crashes} workers"
-    row.end(Status.FAILED, now, fact)
-    error = {"type": "WorkerCrashed", "message": fact, "traceback": ""}
-    row.error = json.dumps(error, separators=(",", ":")).encode()
 
 
 def _refuse_repetitions(written: Sequence[tuple[ExecutionRow, Written]]) -> None:

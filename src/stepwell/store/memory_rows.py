@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from datetime import datetime
 from stepwell.core.model import (
     CancelledOutcome,
     Checkpoint,
+    Child,
     Claimed,
     Completed,
     Ending,
@@ -20,18 +22,21 @@ from stepwell.core.model import (
     Filter,
     Kind,
     NewCheckpoint,
+    NewChild,
     NewExecution,
-    Outcome,
     SessionId,
     StepRecord,
     Suspended,
     Tried,
+    Waiting,
     WorkerInfo,
 )
 from stepwell.core.polling import SUSPECT_CRASHES
 from stepwell.core.status import Status, may_move
 
 Written = NewCheckpoint | FailedAttempt | Ending
+
+CANCELLED_PARENT = "its parent was cancelled"
 
 _ITEM = re.compile(r"/#[0-9]+\Z")  # the end of a map item's key
 
@@ -81,6 +86,10 @@ class ExecutionRow:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     cancel_requested_at: datetime | None = None
+    cancel_reason: str | None = None
+    deadline_at: datetime | None = None
+    child: NewChild | None = None  # how its parent has started it
+    signals: int = 0
     passes: int = 0
     crashes: int = 0
     is_awaited: bool = False
@@ -107,6 +116,21 @@ class ExecutionRow:
         self.passes += 1
         self.started_at = self.started_at or now
 
+    @property
+    def caller(self) -> ExecutionId | None:
+        """The parent that waits for its end."""
+        return self.child.execution_id if self.child and self.child.is_called else None
+
+    def signal(self, now: datetime, reason: str | None = None) -> bool:
+        """Something has come that it may wait for: whether it did, and is due now."""
+        if self.status.is_final:
+            return False
+        self.signals += 1
+        if self.status is not Status.WAITING:
+            return False
+        self.wait_until(now, reason or self.reason)
+        return True
+
     def wait_until(self, due_at: datetime, reason: str | None) -> None:
         """It may be claimed at a time."""
         self._leave(Status.PENDING)
@@ -117,15 +141,37 @@ class ExecutionRow:
         self._leave(status)
         self.due_at, self.finished_at, self.reason = None, now, reason
 
-    def end_if_cancelled(self, now: datetime) -> bool:
-        """An accepted cancel wins over whatever else would become of it, because the caller was told so."""
-        if self.cancel_requested_at is not None:
-            self.end(Status.CANCELLED, now, self.reason)
-        return self.cancel_requested_at is not None
+    def ask_to_cancel(self, reason: str, now: datetime, *, force: bool = False) -> None:
+        """It ends now if it has not begun, or by force; else it goes on to clean up, or its worker is told."""
+        self.cancel_requested_at, self.cancel_reason = self.cancel_requested_at or now, reason
+        if force or self.passes == 0:
+            self.end(Status.CANCELLED, now, reason)
+            return
+        self.reason = "is being cancelled"
+        if self.owner is None:
+            self.wait_until(now, self.reason)
 
-    def conclude(self, outcome: Outcome, now: datetime) -> None:
-        """Its pass ends with this outcome."""
+    def crash(self, now: datetime, max_crashes: int) -> None:
+        """Its worker died."""
+        self.crashes += 1
+        fact = f"crashed {self.crashes} workers"
+        if self.crashes < max_crashes:
+            self.wait_until(now, "its worker died")
+        elif self.cancel_requested_at is not None:
+            self.end(Status.CANCELLED, now, self.cancel_reason)
+        else:
+            self.end(Status.FAILED, now, fact)
+            error = {"type": "WorkerCrashed", "message": fact, "traceback": ""}
+            self.error = json.dumps(error, separators=(",", ":")).encode()
+
+    def conclude(self, ending: Ending, now: datetime) -> None:
+        """Its pass ends with this outcome. An accepted cancel wins over any end, because the caller was told so."""
+        outcome, is_cancelling = ending.outcome, self.cancel_requested_at is not None
         match outcome:
+            case Completed() | Failed() | CancelledOutcome() if is_cancelling:
+                self.end(Status.CANCELLED, now, self.cancel_reason)
+            case Suspended() | Waiting() if is_cancelling and not ending.is_aware:
+                self.wait_until(now, outcome.reason)
             case Completed(result):
                 self.end(Status.COMPLETED, now, None)
                 self.result = result
@@ -134,6 +180,11 @@ class ExecutionRow:
                 self.error, self.failed_steps = error, failed_steps
             case Suspended(due_at, reason):
                 self.wait_until(due_at, reason)
+            case Waiting(_, reason, signals) if signals != self.signals:
+                self.wait_until(now, reason)
+            case Waiting(timeout_at, reason):
+                self._leave(Status.WAITING)
+                self.due_at, self.reason = timeout_at, reason
             case CancelledOutcome(reason):
                 self.end(Status.CANCELLED, now, reason)
 
@@ -148,7 +199,7 @@ class ExecutionRow:
         if self.finished_at is not None:
             self.started_at = None
         self.wait_until(now, "retried by hand")
-        self.finished_at = self.cancel_requested_at = self.error = None
+        self.finished_at = self.cancel_requested_at = self.cancel_reason = self.error = None
         self.crashes, self.failed_steps = 0, ()
 
     def has(self, one: Written) -> bool:
@@ -171,15 +222,21 @@ class ExecutionRow:
                 self.attempts.setdefault(one.key, {})[one.attempt] = StoredAttempt(one.error, now, one.retry_at)
             case Ending():
                 self.crashes = 0
-                if not self.end_if_cancelled(now):
-                    self.conclude(one.outcome, now)
+                self.conclude(one, now)
 
     def claimed(self) -> Claimed:
         """What the worker gets that has just leased it."""
         assert self.started_at is not None
         new, history, retries = self.new, self._history(), self._retries()
-        facts = (self.passes, self.crashes, self.created_at, self.started_at)
-        return Claimed(new.id, new.workflow, new.input, *facts, history, retries)
+        facts = (self.passes, self.crashes, self.created_at, self.started_at, self.signals)
+        plans = (self.cancel_requested_at, self.cancel_reason, self.deadline_at)
+        parent_id = self.child.execution_id if self.child else None
+        return Claimed(new.id, new.workflow, new.input, *facts, *plans, parent_id, history, retries)
+
+    def called(self) -> Child:
+        """What its parent sees of it."""
+        new = self.new
+        return Child(new.id, new.workflow, self.status, new.input, self.result, self.error, self.reason)
 
     def shown(self, why: str | None) -> Execution:
         """What a caller sees of it."""
@@ -200,6 +257,9 @@ class ExecutionRow:
             created_at=self.created_at,
             started_at=self.started_at,
             finished_at=self.finished_at,
+            parent_id=self.child.execution_id if self.child else None,
+            parent_key=self.child.key if self.child else None,
+            deadline_at=self.deadline_at,
         )
 
     def records(self) -> Iterator[StepRecord]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -13,15 +15,20 @@ import psycopg
 from stepwell.core.model import (
     Batch,
     Checkpoint,
+    Child,
     Claim,
     ClaimRequest,
     Created,
+    Event,
     Execution,
     ExecutionId,
     Filter,
     Flushed,
+    Look,
     NewCheckpoint,
+    NewEvent,
     NewExecution,
+    Sent,
     SessionId,
     StepRecord,
     WorkerInfo,
@@ -39,17 +46,22 @@ from stepwell.store.statements import DEFAULT_SCHEMA, Statement, checked_schema,
 from stepwell.store.transaction import Transactions
 from stepwell.store.wire import Line, Rows, Wire
 
+log = logging.getLogger("stepwell.store")
+
+MAX_LOOKS = 1_000  # each sees what the one before it could not: only a storm on one topic asks for a second
+MAX_PAGES = 10  # of the outbox at one claim; the next claim goes on
 ITEMS_PAGE = 2_000  # rows of a map read at once: bounds memory, and few round trips for 100,000
 
 
 class PostgresStore:
     """Keeps the Backend protocol on one PostgreSQL schema.
 
-    Four pinned connections, each opened when it is first needed. Flushes have their own, so that nothing delays a
-    step; reading has, so that no long listing delays a claim; starts have, because one may wait for a transaction of
-    somebody else's that has started the same key: for five seconds, or, behind a pooler, which takes no settings, for
-    as long as that is open. The main one, which hears hints, carries the rest. A lost connection is replaced by the
-    next call; a call whose connection was lost raises DatabaseUnavailable, its outcome unknown.
+    Five pinned connections, each opened when it is first needed. Flushes have their own, so that nothing delays a
+    step; reading has, so that no long listing delays a claim; starts and sent events have, because one may wait for a
+    transaction of somebody else's that has started the same key: for five seconds, or, behind a pooler, which takes no
+    settings, for as long as that is open; looking for events has, because it waits for those who send them. The main
+    one, which hears hints, carries the rest. A lost connection is replaced by the next call; a call whose connection
+    was lost raises DatabaseUnavailable, its outcome unknown.
     """
 
     def __init__(self, url: str, *, schema: str = DEFAULT_SCHEMA, revive: Callable[[], object] | None = None) -> None:
@@ -59,9 +71,10 @@ class PostgresStore:
         self._route: Route | None = None
         self._clock = (datetime.fromtimestamp(0, UTC), time.monotonic())
         self._main, self._flushes = Line(self.route, self._listen), Line(self.route)
-        self._starts, self._reads = Line(self._impatient_route), Line(self.route)
+        self._starts, self._reads, self._waits = Line(self._impatient_route), Line(self.route), Line(self.route)
         self._listeners: dict[object, Callable[[str], None]] = {}
         self._unclosed: set[SessionId] = set()
+        self._posting: asyncio.Task[None] | None = None
         self._transactions = Transactions(self.schema, self.url)
         self.catalog: Catalog = PostgresCatalog(self._run, self._observe)
 
@@ -72,8 +85,10 @@ class PostgresStore:
         self._observe((await self._run("now"))[0][0], asked_at=asked_at)
 
     async def close(self) -> None:
+        if self._posting is not None:
+            self._posting.cancel()
         await self._transactions.close()
-        for line in (self._main, self._flushes, self._starts, self._reads):
+        for line in (self._main, self._flushes, self._starts, self._reads, self._waits):
             line.close()
 
     async def route(self) -> Route:
@@ -194,10 +209,12 @@ class PostgresStore:
         if not found[0][1]:
             raise LeaseLost("this worker's session has ended")
         self._observe(found[0][0], asked_at=asked_at)
+        if found[0][4]:
+            self._begin_posting()
         return rows.claim_of(found)
 
     async def flush(self, session: SessionId, batch: Batch) -> Flushed:
-        if batch.attempts or batch.endings:
+        if batch.attempts or batch.endings or batch.children or any(map(rows.ends_a_wait, batch.checkpoints)):
             answer = await self._run("flush", session.bytes, *rows.batch_parameters(batch), on=self._flushes)
         else:
             if len(batch.checkpoints) == 1 and (stored := await self._store_one(session, batch.checkpoints[0])):
@@ -215,8 +232,64 @@ class PostgresStore:
         answer = await self._run("checkpoint_one", session.bytes, *parameters, on=self._flushes)
         return Flushed(frozenset(), frozenset(answer[0][0] or ())) if answer else None
 
-    async def cancel(self, execution_id: ExecutionId, *, reason: str) -> tuple[Status, bool] | None:
-        answer = await self._changed(execution_id, "cancel", execution_id.bytes, reason.encode())
+    async def send(self, event: NewEvent) -> Sent | None:
+        """As Store.send. A lost connection leaves the outcome unknown: sent again with its id, it is taken once."""
+        try:
+            return await self._send(event, on=self._starts)
+        except psycopg.errors.LockNotAvailable as error:
+            raise DatabaseUnavailable(
+                f"event '{event.name}' is held up by a transaction still open; try again"
+            ) from error
+
+    async def _send(self, event: NewEvent, *, on: Line, posted: int | None = None) -> Sent | None:
+        """`posted`: its number in the outbox, out of which it is moved."""
+        parameters = *rows.event_parameters(event), None if posted is None else binary.int8(posted)
+        for _ in range(MAX_LOOKS):
+            answer = await self._run("send", *parameters, on=on)
+            is_known, is_behind, is_done, is_new, waiting, _ = answer[0]
+            if not is_known:
+                return None
+            if is_done:
+                return Sent(is_new, waiting)
+            if is_behind:
+                await self._empty_outbox(on)
+        raise DatabaseUnavailable(f"so much happens to event '{event.name}' that it could not be sent; try again")
+
+    def _begin_posting(self) -> None:
+        """Empty the outbox beside everything else; what fails is tried again after a later claim."""
+        if self._posting is None or self._posting.done():
+            posting = self._empty_outbox(self._waits)
+            self._posting = asyncio.get_running_loop().create_task(posting, name="stepwell-post", context=Context())
+            self._posting.add_done_callback(_log_failure)
+
+    async def _empty_outbox(self, on: Line) -> None:
+        """Put what was sent inside transactions into its topics: each event once, whoever does it."""
+        for _ in range(MAX_PAGES):
+            page = await self._run("outbox", on=on)
+            for number, event in map(rows.posted_of, page):
+                await self._send(event, on=on, posted=number)
+            if not page:
+                return
+
+    async def look(self, looks: Sequence[Look]) -> Sequence[Event | None]:
+        answers: list[Event | None] = [None] * len(looks)
+        open_places = list(range(len(looks)))
+        for _ in range(MAX_LOOKS):
+            found = await self._run(
+                "look", *rows.look_parameters([looks[place] for place in open_places]), on=self._waits
+            )
+            for place, row in zip(open_places, found, strict=True):
+                answers[place] = rows.event_of(row)
+            open_places = [place for place, row in zip(open_places, found, strict=True) if row[-1]]
+            if not open_places:
+                return answers
+        raise DatabaseUnavailable("so many events are being sent that looking for one did not succeed; tried again")
+
+    async def cancel(
+        self, execution_id: ExecutionId, *, reason: str, force: bool = False
+    ) -> tuple[Status, bool] | None:
+        parameters = execution_id.bytes, reason.encode(), binary.boolean(force)
+        answer = await self._changed(execution_id, "cancel", *parameters)
         return answer and (answer[0], answer[1] or answer[0] is Status.CANCELLED)
 
     async def reopen(self, execution_id: ExecutionId) -> tuple[Status, bool] | None:
@@ -276,6 +349,11 @@ class PostgresStore:
     async def progress(self, execution_id: ExecutionId) -> dict[str, int]:
         return dict(await self._read("progress", execution_id.bytes))
 
+    async def called(self, calls: Sequence[tuple[ExecutionId, str]]) -> Sequence[Child | None]:
+        parents, keys = binary.uuids([call[0] for call in calls]), binary.texts([call[1] for call in calls])
+        found = {row[0]: rows.child_of(row) for row in await self._read("called", parents, keys)}
+        return [found.get(place) for place in range(1, len(calls) + 1)]
+
     async def ended(self, ids: Sequence[ExecutionId]) -> Sequence[Execution]:
         await self._main.wire()  # whoever waits for an end hears of it there: connect again if that was lost
         return [rows.execution_of(row) for row in await self._read("ended", binary.uuids(ids))]
@@ -296,6 +374,11 @@ class PostgresStore:
 
     async def _run(self, name: str, *parameters: bytes | None, on: Line | None = None) -> Rows:
         return await (await (on or self._main).wire()).run(self._sql(name), *parameters)
+
+
+def _log_failure(posting: asyncio.Task[None]) -> None:
+    if not posting.cancelled() and (error := posting.exception()):
+        log.warning("events sent inside transactions are not yet in their places: %s", error)
 
 
 def _held_up(new: Sequence[NewExecution]) -> DatabaseUnavailable:

@@ -5,26 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from stepwell.core.events import execution_of as execution_of_address
+from stepwell.core.events import first_after
 from stepwell.core.model import (
     NO_HISTORY,
     NO_RETRIES,
     Batch,
     CancelledOutcome,
     Checkpoint,
+    Child,
     Claim,
     Claimed,
     Completed,
     Created,
     Ending,
+    Event,
     Execution,
     ExecutionId,
     Failed,
     FailedAttempt,
+    Kind,
+    Look,
     NewCheckpoint,
+    NewChild,
+    NewEvent,
     NewExecution,
     StepRecord,
     Suspended,
     Tried,
+    Waiting,
 )
 from stepwell.core.status import Status
 from stepwell.store import binary
@@ -86,7 +95,13 @@ def batch_parameters(batch: Batch) -> list[bytes]:
         *(checkpoint_parameters(batch.checkpoints) if batch.checkpoints else _NO_CHECKPOINTS),
         *(_attempt_parameters(batch.attempts) if batch.attempts else _NO_ATTEMPTS),
         *(_ending_parameters(batch.endings) if batch.endings else _NO_ENDINGS),
+        *(_child_parameters(batch.children) if batch.children else _NO_CHILDREN),
     ]
+
+
+def ends_a_wait(checkpoint: NewCheckpoint) -> bool:
+    """Whether what was registered for this call's waits is over."""
+    return checkpoint.kind in (Kind.WAIT, Kind.FIRST)
 
 
 def checkpoint_parameters(checkpoints: Sequence[NewCheckpoint]) -> list[bytes]:
@@ -127,7 +142,55 @@ def _ending_parameters(endings: Sequence[Ending]) -> list[bytes]:
         binary.byteas([end[3] for end in ends]),
         binary.texts([end[4] for end in ends]),
         binary.texts(["\n".join(end[5]) for end in ends]),
+        binary.int4s([_signals(ending) for ending in endings]),
+        binary.booleans([ending.is_aware for ending in endings]),
     ]
+
+
+def _signals(ending: Ending) -> int:
+    return ending.outcome.signals if isinstance(ending.outcome, Waiting) else 0
+
+
+def _child_parameters(children: Sequence[NewChild]) -> list[bytes]:
+    return [
+        binary.uuids([row.id for row in children]),
+        binary.texts([row.workflow for row in children]),
+        binary.texts([row.queue for row in children]),
+        binary.byteas([row.input for row in children]),
+        binary.uuids([row.execution_id for row in children]),
+        binary.texts([row.key for row in children]),
+        binary.booleans([row.is_called for row in children]),
+        binary.texts(["\n".join(row.tags) for row in children]),
+    ]
+
+
+def event_parameters(event: NewEvent) -> list[bytes | None]:
+    """For `send_later.sql`, and for `send.sql` without its last parameter (the number in the outbox)."""
+    receiver = execution_of_address(event.address)
+    return [
+        event.name.encode(),
+        event.address.encode(),
+        binary.maybe_text(event.id),
+        event.payload,
+        receiver.bytes if receiver else None,
+    ]
+
+
+def look_parameters(looks: Sequence[Look]) -> list[bytes]:
+    """For `look.sql`."""
+    return [
+        binary.uuids([look.execution_id for look in looks]),
+        binary.texts([look.key for look in looks]),
+        binary.texts([look.name for look in looks]),
+        binary.texts([look.address for look in looks]),
+        binary.int8s([first_after(look) for look in looks]),
+    ]
+
+
+def posted_of(row: Row) -> tuple[int, NewEvent]:
+    """A row of `outbox.sql`: its number and the event."""
+    number, name, address, identity, payload = row
+    return number, NewEvent(name, address, payload, identity)
 
 
 _End = tuple[str, datetime | None, bytes | None, bytes | None, str | None, tuple[str, ...]]
@@ -142,26 +205,41 @@ def _ending(ending: Ending) -> _End:
             return Status.FAILED, None, None, error, reason, failed_steps
         case Suspended(due_at, reason):
             return Status.PENDING, due_at, None, None, reason, ()
+        case Waiting(due_at, reason):
+            return Status.WAITING, due_at, None, None, reason, ()
         case CancelledOutcome(reason):
             return Status.CANCELLED, None, None, None, reason, ()
 
 
 # most flushes carry one kind of row only, and a lone step's flush is mostly this
 _NO_CHECKPOINTS, _NO_ATTEMPTS, _NO_ENDINGS = checkpoint_parameters(()), _attempt_parameters(()), _ending_parameters(())
+_NO_CHILDREN = _child_parameters(())
 
 
 def claim_of(rows: Sequence[Row]) -> Claim:
     """The answer of `claim.sql`; its first row is always there."""
     now, _, next_due_at, reached = rows[0][:4]
-    return Claim(now, [_claimed(row) for row in rows if row[4] is not None], next_due_at, reached)
+    return Claim(now, [_claimed(row) for row in rows if row[5] is not None], next_due_at, reached)
 
 
 def _claimed(row: Row) -> Claimed:
-    keys, kinds, digests, failures, contents, retry_keys, attempts, retry_at = row[11:]
+    keys, kinds, digests, failures, contents, retry_keys, attempts, retry_at = row[17:]
     history = dict(zip(keys, map(Checkpoint, kinds, digests, failures, contents), strict=True)) if keys else NO_HISTORY
     retries = dict(zip(retry_keys, map(Tried, attempts, retry_at), strict=True)) if retry_keys else NO_RETRIES
-    identity, workflow, given, passes, crashes, created_at, started_at = row[4:11]
-    return Claimed(identity, workflow, given, passes, crashes, created_at, started_at, history, retries)
+    facts = Claimed(*row[5:17])
+    return facts._replace(checkpoints=history, retries=retries) if keys or retry_keys else facts
+
+
+def event_of(row: Row) -> Event | None:
+    """A row of `look.sql`."""
+    _, number, sent_at, payload, _ = row
+    return None if number is None else Event(number, sent_at, payload)
+
+
+def child_of(row: Row) -> Child:
+    """A row of `called.sql`."""
+    _, identity, workflow, status, *rest = row
+    return Child(identity, workflow, Status(status), *rest)
 
 
 def execution_of(row: Row) -> Execution:

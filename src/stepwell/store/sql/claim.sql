@@ -3,6 +3,7 @@
 -- that the next crash blames nobody else; it counts against the limit. The update takes the ids as an array: joined with
 -- the union, PostgreSQL evaluates that anew for a row that somebody has just changed, and leases more than the limit.
 -- The next due time may have passed: somebody, such as a caller who asks to hear of the end, holds that row locked now.
+-- `has_post`: events were sent inside transactions, and are to be put into their topics.
 -- Locks: worker (shared), execution (skipping locked ones).
 with me as materialized (
     select id from stepwell.worker where id = $1::uuid and expires_at > now() for key share
@@ -23,11 +24,13 @@ with me as materialized (
     set owner = (select id from me), status = 'running', due_at = null, reason = null, passes = x.passes + 1,
         claimed_at = now(), started_at = coalesce(x.started_at, now())
     where exists (select from me) and x.id = any(array(select id from c union all select id from s))
-    returning x.id, x.workflow, x.input, x.passes, x.crashes, x.created_at, x.started_at
+    returning x.id, x.workflow, x.input, x.passes, x.crashes, x.created_at, x.started_at, x.signals, x.cancel_requested_at,
+              x.cancel_reason, x.deadline_at, x.parent_id
 )
-select a.now, a.is_alive, a.next_due_at, a.reached, u.*, h.*, r.*
+select a.now, a.is_alive, a.next_due_at, a.reached, a.has_post, u.*, h.*, r.*
 from (
     select now() as now, exists (select from me) as is_alive, (select max(due_at) from c) as reached,
+           exists (select from stepwell.outbox) as has_post,
            case when (select count(*) from u) < $4::int then (
                select min(n.due_at) from unnest($2::text[]) as q(name) cross join lateral (
                    select e.due_at from stepwell.execution e

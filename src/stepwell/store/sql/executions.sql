@@ -1,6 +1,6 @@
 -- A page of executions, newest first: ids are UUIDv7, so the primary key is the order of time. Locks: none.
 select x.id, x.workflow, x.queue, x.status, v.why, x.key, x.tags, x.input, x.result, x.error, x.passes, x.crashes,
-       x.due_at, x.created_at, x.started_at, x.finished_at
+       x.due_at, x.created_at, x.started_at, x.finished_at, x.parent_id, x.parent_key, x.deadline_at
 from (
     select * from stepwell.execution
     where (cardinality($1::text[]) = 0 or status = any($1::text[]))

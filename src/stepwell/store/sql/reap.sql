@@ -1,40 +1,84 @@
 -- End expired sessions and free what they owned. A session with a write in flight is skipped: its write commits first.
--- The second arm of `held` frees executions that were claimed in the instant in which their session was ended. Its test of
--- claimed_at keeps it off those of a session opened since this statement began, which it cannot see. `held` takes the
--- locks in the order of the ids, as in close_session. Locks: worker, execution.
+-- The second arm of the test frees executions that were claimed in the instant in which their session was ended. Its test of
+-- claimed_at keeps it off those of a session opened since this statement began, which it cannot see. What was asked to be
+-- cancelled goes on with its clean-up elsewhere. What crashed too many workers ends here: the parent that has called it goes
+-- on, and if it was being cancelled, so are the children that it has called (`kin`). `held` takes the locks in the order of
+-- the ids, as in close_session, and has seen the newest version of each row.
+-- Locks: worker, execution in the order of the ids, wait.
 with dead as (
     delete from stepwell.worker
     where id in (select id from stepwell.worker where expires_at < now() order by expires_at limit 100 for update skip locked)
     returning id
-), held as materialized (
-    select e.id from stepwell.execution e
+), mine as materialized (
+    select e.id, e.parent_id, e.is_called, e.crashes + 1 >= $1::int as is_ending
+    from stepwell.execution e
     where e.owner is not null
       and (e.owner in (select id from dead)
            or (e.claimed_at < now() and not exists (select from stepwell.worker w where w.id = e.owner)))
+), kin as materialized (
+    select m.parent_id as id from mine m where m.is_ending and m.is_called
+    union
+    select c.id from mine m join stepwell.execution c on c.parent_id = m.id where m.is_ending and c.is_called and c.finished_at is null
+), held as materialized (
+    select e.id, e.cancel_requested_at is not null as is_cancelling from stepwell.execution e
+    where e.id = any(array(select id from mine union select id from kin))
     order by uuid_send(e.id) for update
+), cancelled as materialized (
+    select id from mine where is_ending and id in (select id from held where is_cancelling)
 ), freed as (
     update stepwell.execution e
     set owner = null,
         crashes = e.crashes + 1,
-        due_at = case when e.crashes + 1 < $1::int and e.cancel_requested_at is null then now() end,
-        finished_at = case when e.crashes + 1 >= $1::int or e.cancel_requested_at is not null then now() end,
+        due_at = case when e.crashes + 1 < $1::int then now() end,
+        finished_at = case when e.crashes + 1 >= $1::int then now() end,
+        cancel_requested_at = case when mine.is_doomed then coalesce(e.cancel_requested_at, now()) else e.cancel_requested_at end,
+        cancel_reason = case when mine.is_doomed then coalesce(e.cancel_reason, 'its parent was cancelled') else e.cancel_reason end,
         status = case
+            when e.crashes + 1 < $1::int then 'pending'
             when e.cancel_requested_at is not null then 'cancelled'
-            when e.crashes + 1 >= $1::int then 'failed'
-            else 'pending' end,
+            else 'failed' end,
         reason = case
-            when e.cancel_requested_at is not null then e.reason
+            when e.crashes + 1 >= $1::int and e.cancel_requested_at is not null then e.cancel_reason
             when e.crashes + 1 >= $1::int then 'crashed ' || (e.crashes + 1) || ' workers'
+            when mine.is_doomed then 'is being cancelled'
             else 'its worker died' end,
         error = case when e.crashes + 1 >= $1::int and e.cancel_requested_at is null then convert_to(
             '{"type":"WorkerCrashed","message":"crashed ' || (e.crashes + 1) || ' workers","traceback":""}', 'UTF8') end
-    from held
-    where e.id = held.id
-    returning e.id, e.status, e.is_awaited
+    from (select m.*, not m.is_ending and m.is_called and m.parent_id in (select id from cancelled) as is_doomed from mine m) mine
+    where e.id = mine.id and (select count(*) from held) >= 0
+      and e.owner is not null
+      and (e.owner in (select id from dead)
+           or (e.claimed_at < now() and not exists (select from stepwell.worker w where w.id = e.owner)))
+    returning e.id, e.parent_id, e.is_called, e.status, e.is_awaited
+), woken as (
+    update stepwell.execution e
+    set signals = e.signals + 1,
+        status = case when e.status = 'waiting' then 'pending' else e.status end,
+        due_at = case when e.status = 'waiting' then now() else e.due_at end
+    where e.id = any(array(select parent_id from freed where is_called and status <> 'pending' except select id from freed))
+      and e.finished_at is null
+    returning e.due_at <= now() as is_due
+), orphaned as (
+    update stepwell.execution e
+    set cancel_requested_at = coalesce(e.cancel_requested_at, now()),
+        cancel_reason = coalesce(e.cancel_reason, 'its parent was cancelled'),
+        reason = case when e.passes = 0 then 'its parent was cancelled' else 'is being cancelled' end,
+        status = case when e.passes = 0 then 'cancelled' when e.owner is null then 'pending' else e.status end,
+        due_at = case when e.owner is null and e.passes > 0 then now() end,
+        finished_at = case when e.passes = 0 then now() end
+    where e.id = any(array(select id from kin except select id from freed))
+      and e.is_called and e.parent_id in (select id from freed where status = 'cancelled') and e.finished_at is null
+    returning e.due_at <= now() as is_due, e.is_awaited and e.finished_at is not null as is_awaited
+), over as (
+    delete from stepwell.wait w using freed f where f.status <> 'pending' and w.execution_id = f.id
 ), hint as (
     select pg_notify('stepwell', kind)
     from (select case when status = 'pending' then 'work' else 'done' end as kind from freed
-          where status = 'pending' or is_awaited group by 1) hints
+          where status = 'pending' or is_awaited
+          union
+          select 'work' from woken where is_due
+          union
+          select case when is_awaited then 'done' else 'work' end from orphaned where is_due or is_awaited) hints
 )
 select (select count(*) from dead), (select count(*) from freed where status = 'pending'),
        array(select id from freed where status = 'failed'), (select count(*) from hint)

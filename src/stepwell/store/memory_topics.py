@@ -1,0 +1,69 @@
+"""The memory store's events: what was sent to each topic, and who waits for the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from stepwell.core.events import first_after, number_at, sent_at
+from stepwell.core.model import Event, ExecutionId, Look, NewEvent
+
+Waiter = tuple[ExecutionId, str]  # an execution and its durable call
+
+
+@dataclass(slots=True)
+class Topic:
+    """Events of one name and address, in order. `waits` has the newest event when each began to wait."""
+
+    last: int = 0
+    previous: int = 0
+    events: list[Event] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)
+    waits: dict[Waiter, int] = field(default_factory=dict)
+
+
+class Topics:
+    """All topics."""
+
+    def __init__(self) -> None:
+        self._topics: dict[tuple[str, str], Topic] = {}
+
+    def append(self, event: NewEvent, now: datetime) -> bool:
+        """Accept an event; whether it is no repetition."""
+        topic = self._of(event.name, event.address)
+        if event.id is not None and event.id in topic.ids:
+            return False
+        topic.previous, topic.last = topic.last, max(topic.last + 1, number_at(now))
+        topic.events.append(Event(topic.last, sent_at(topic.last), event.payload))
+        topic.ids |= {event.id} if event.id is not None else set()
+        return True
+
+    def reached_by(self, event: NewEvent) -> Mapping[ExecutionId, bool]:
+        """Who waits for events of this one's topic, and whether this one is the next for it."""
+        topic = self._of(event.name, event.address)
+        reached: dict[ExecutionId, bool] = {}
+        for (execution_id, _), after in topic.waits.items():
+            reached[execution_id] = reached.get(execution_id, False) or after == topic.previous
+        return reached
+
+    def look(self, look: Look, *, is_open: bool) -> Event | None:
+        """As Store.look; `is_open`: the execution has not ended."""
+        topic = self._of(look.name, look.address)
+        if found := next((event for event in topic.events if event.number > first_after(look)), None):
+            return found
+        if is_open:
+            topic.waits[look.execution_id, look.key] = topic.last
+        return None
+
+    def forget(self, execution_id: ExecutionId, key: str | None = None) -> None:
+        """This call, or everything of the execution, waits no longer."""
+        for topic in self._topics.values():
+            topic.waits = {
+                waiter: after
+                for waiter, after in topic.waits.items()
+                if waiter[0] != execution_id or key not in (None, waiter[1])
+            }
+
+    def _of(self, name: str, address: str) -> Topic:
+        return self._topics.setdefault((name, address), Topic())

@@ -1,0 +1,37 @@
+"""Why an execution is not moving, in the words of the view `stepwell.executions`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from stepwell.core.model import SessionId
+from stepwell.core.status import Status
+from stepwell.store.memory_rows import ExecutionRow, WorkerRow
+
+
+def why(row: ExecutionRow, workers: Mapping[SessionId, WorkerRow], now: datetime) -> str | None:
+    """Why it is not moving; None if there is nothing to say."""
+    if row.owner is not None:
+        return _why_running(row, workers[row.owner], now)
+    if row.status is Status.WAITING:
+        return f"{row.reason}{_until(row.due_at)}"
+    if row.status is not Status.PENDING or row.due_at is None:
+        return row.reason
+    if not any(worker.is_alive(now) and worker.has(row.new) for worker in workers.values()):
+        return "; ".join(["no worker has this workflow", *([row.reason] if row.reason else [])])
+    if row.due_at > now:
+        return f"{row.reason or 'due'}{_until(row.due_at)}"
+    return "; ".join([*([row.reason] if row.reason else []), "ready, waits for a free worker"])
+
+
+def _why_running(row: ExecutionRow, worker: WorkerRow, now: datetime) -> str:
+    if row.cancel_requested_at is not None:
+        return f"being cancelled by {worker.info.name}"
+    if worker.expires_at < now:
+        return f"its worker {worker.info.name} has died; taken over within seconds"
+    return f"running on {worker.info.name}"
+
+
+def _until(at: datetime | None) -> str:
+    return "" if at is None else f" until {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,32 @@
+-- The next event of each topic after a position; where there is none, the call is registered as waiting, under the lock of
+-- the topic's row. A sender either comes before: then this snapshot may have missed its event (`is_blind`), and the caller
+-- looks again; or it finds the registration. Nothing is written where an event is found, nor for an execution that has ended.
+-- Locks: topic, in the order of (name, address), then wait.
+with n as materialized (
+    select n.*, found.number, found.sent_at, found.payload,
+           coalesce((select p.last from stepwell.topic p where p.name = n.name and p.address = n.address), 0) as last
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int8[])
+        with ordinality as n(execution_id, key, name, address, position, place)
+    left join lateral (
+        select v.number, v.sent_at, v.payload from stepwell.event v
+        where v.name = n.name and v.address = n.address and v.number > n.position
+        order by v.number limit 1) found on true
+), missing as materialized (
+    select n.* from n
+    where n.number is null
+      and exists (select from stepwell.execution x where x.id = n.execution_id and x.finished_at is null)
+), t as (
+    insert into stepwell.topic as p (name, address, waits)
+    select distinct name, address, (extract(epoch from now()) * 1000000)::int8 from missing order by name, address
+    on conflict (name, address) do update set waits = greatest(p.waits + 1, excluded.waits)
+    returning p.name, p.address, p.last
+), registered as (
+    insert into stepwell.wait as w (execution_id, key, name, address, after)
+    select distinct m.execution_id, m.key, m.name, m.address, m.last from missing m
+    where (m.name, m.address, m.last) in (select name, address, last from t)
+    on conflict (execution_id, key, name, address) do update set after = excluded.after where w.after <> excluded.after
+)
+select n.place, n.number, n.sent_at, n.payload,
+       n.place in (select place from missing) and (n.name, n.address, n.last) not in (select name, address, last from t) as is_blind
+from n
+order by n.place

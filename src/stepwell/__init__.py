@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from stepwell.app.application import App as App
     from stepwell.app.handle import Handle as Handle
     from stepwell.core.model import Execution as Execution
+    from stepwell.core.model import Sent as Sent
     from stepwell.core.model import StepRecord as StepRecord
     from stepwell.core.retry import Retry as Retry
     from stepwell.core.schedule import Schedule as Schedule
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from stepwell.core.triggers import cron as cron
     from stepwell.core.triggers import every as every
     from stepwell.core.triggers import poll as poll
+    from stepwell.errors import Cancelled as Cancelled
+    from stepwell.errors import ChildFailed as ChildFailed
     from stepwell.errors import DatabaseError as DatabaseError
     from stepwell.errors import DatabaseNotReady as DatabaseNotReady
     from stepwell.errors import DatabaseUnavailable as DatabaseUnavailable
@@ -44,12 +47,15 @@ if TYPE_CHECKING:
     from stepwell.errors import UnknownWorkflow as UnknownWorkflow
     from stepwell.runtime.context import StepContext as StepContext
     from stepwell.runtime.context import current_step as current_step
+    from stepwell.runtime.firsts import First as First
     from stepwell.runtime.functions import step as step
     from stepwell.runtime.registry import Workflow as Workflow
     from stepwell.runtime.step import Step as Step
     from stepwell.runtime.sync_step import SyncStep as SyncStep
 
 _ERRORS = (
+    "Cancelled",
+    "ChildFailed",
     "DatabaseError",
     "DatabaseNotReady",
     "DatabaseUnavailable",
@@ -76,10 +82,12 @@ _ERRORS = (
 _HOMES = {
     "App": "stepwell.app.application",
     "Execution": "stepwell.core.model",
+    "First": "stepwell.runtime.firsts",
     "Handle": "stepwell.app.handle",
     "Page": "stepwell.core.triggers",
     "Retry": "stepwell.core.retry",
     "Schedule": "stepwell.core.schedule",
+    "Sent": "stepwell.core.model",
     "Status": "stepwell.core.status",
     "Step": "stepwell.runtime.step",
     "StepContext": "stepwell.runtime.context",

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-from stepwell.core.model import Created, Execution, ExecutionId, Filter, NewExecution, StepRecord
+from stepwell.core.events import execution_of
+from stepwell.core.model import Created, Execution, ExecutionId, Filter, NewEvent, NewExecution, Sent, StepRecord
 from stepwell.core.payload import is_same
 from stepwell.core.status import Status
 from stepwell.errors import (
@@ -81,12 +82,20 @@ class Client:
                 return
             after = (page[-1].key, page[-1].attempt)
 
-    async def cancel(self, execution_id: ExecutionId, *, reason: str) -> Status:
-        """Cancel. The status it then has: `cancelled`, or another one until a worker has ended it.
+    async def send(self, event: NewEvent) -> Sent:
+        """Send an event. Raises UnknownExecution when it goes to one that is not there."""
+        sent = await self.store.send(event)
+        if sent is None:
+            raise UnknownExecution(execution_of(event.address))
+        return sent
+
+    async def cancel(self, execution_id: ExecutionId, *, reason: str, force: bool = False) -> Status:
+        """Cancel. The status it then has: `cancelled`, or another until it has cleaned up; it will end cancelled.
 
         Raises UnknownExecution; NotAllowed when it had already completed or failed.
         """
-        status, is_cancelled = await self._changed(execution_id, await self.store.cancel(execution_id, reason=reason))
+        answer = await self.store.cancel(execution_id, reason=reason, force=force)
+        status, is_cancelled = await self._changed(execution_id, answer)
         if not is_cancelled and status is not Status.CANCELLED:
             raise NotAllowed(operation="cancel", execution_id=execution_id, status=status)
         return status

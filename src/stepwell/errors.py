@@ -14,6 +14,7 @@
     ├── ExecutionCancelled      `result()` of an execution that was cancelled
     ├── ResultTimeout           `result(timeout=...)` ran out; the execution goes on
     ├── StepFailed              a step used up its attempts (raised inside the workflow)
+    │   └── ChildFailed         a called child failed or was cancelled (raised inside the workflow)
     ├── StepTimeout             an attempt of a step took longer than its timeout
     ├── Permanent               raise it in a step: do not retry
     ├── RetryAfter              raise it in a step: retry after this delay
@@ -23,6 +24,8 @@
         ├── DatabaseUnavailable the database cannot be reached at the moment
         ├── DatabaseNotReady    the schema is missing or of another version
         └── EmbeddedUnavailable no embedded PostgreSQL can be started here
+
+`Cancelled` stands beside the tree: a BaseException, which `except Exception` lets through.
 
 An error carries its facts as attributes; its message names the thing and the way out.
 """
@@ -171,6 +174,28 @@ class StepFailed(StepwellError):
         self.error_type, self.message, self.traceback, self.causes = error_type, message, traceback, tuple(causes)
         tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
         super().__init__(f"step '{step}' failed after {tries}: {error_type}: {message}")
+
+
+class ChildFailed(StepFailed):
+    """A child that `step.call` waited for has failed or was cancelled; the same on every replay.
+
+    `execution_id` is the child, `status` how it ended, `error_type` and `message` why. `step` is the call.
+    """
+
+    def __init__(
+        self, *, step: str, execution_id: str, status: str, error_type: str, message: str, traceback: str = ""
+    ) -> None:
+        super().__init__(step=step, attempts=1, error_type=error_type, message=message, traceback=traceback)
+        self.execution_id, self.status = execution_id, status
+        self.args = (f"child '{step}' ({execution_id}) is {status}: {error_type}: {message}",)
+
+
+class Cancelled(BaseException):
+    """Raised at the next durable call of a workflow that is being cancelled, or whose deadline has come.
+
+    Durable calls made after it, in `except` and `finally`, still run, until the grace for cleaning up is over. The
+    execution ends as cancelled whatever the workflow returns or raises then.
+    """
 
 
 class StepTimeout(StepwellError, TimeoutError):

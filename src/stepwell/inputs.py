@@ -183,6 +183,19 @@ def _fault(name: str, error: InvalidValue) -> Fault:
     return path_of([name]) + error.path.removeprefix("$"), error.reason
 
 
+def unchecked_input(workflow: str, value: Any) -> bytes:
+    """The input of a workflow that this process does not know: an object of its parameters, as plain JSON."""
+    given = {} if value is NOTHING else value
+    if not isinstance(given, Mapping):
+        raise InvalidInput(
+            workflow, [("$", "this process does not know the workflow: give a mapping of its parameters")]
+        )
+    try:
+        return codec_for(Any).encode(dict(given))[0]
+    except InvalidValue as error:
+        raise InvalidInput(workflow, [(error.path, error.reason)]) from error
+
+
 class _Nothing:
     """No input was given; None is a value."""
 

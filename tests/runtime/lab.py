@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -117,10 +117,10 @@ class LabStore(MemoryStore):
         self.before_flush(batch)
         flushed = await super().flush(session, batch)
         self._write(session, is_before=False)
-        if batch.endings:
+        if batch.endings or batch.children:
             self.changed.set()
-            if not await self.is_busy():
-                self._hint("work")
+        if batch.endings and not await self.is_busy():
+            self._hint("work")
         return flushed
 
     def _reach(self, session: SessionId) -> None:
@@ -212,7 +212,10 @@ class Lab:
 
     async def at_rest(self, handle: Handle[Any]) -> Execution:
         """The execution as soon as no worker could do anything about it now."""
-        return await self.until(handle, lambda seen: seen.due_at is not None and seen.due_at > self.store.now())
+        return await self.until(
+            handle,
+            lambda seen: seen.status is Status.WAITING or (seen.due_at is not None and seen.due_at > self.store.now()),
+        )
 
     async def until(self, handle: Handle[Any], is_met: Callable[[Execution], bool]) -> Execution:
         """The execution as soon as it has ended or the condition is met."""
@@ -223,6 +226,14 @@ class Lab:
                 if seen.status.is_final or is_met(seen):
                     return seen
                 await self.store.changed.wait()
+
+    async def run_until(self, look: Callable[[], Awaitable[object]], *, is_working: bool = False) -> None:
+        """Let a worker work until the look sees something; `is_working`: there is one."""
+        async with nullcontext() if is_working else self.worker(), asyncio.timeout(SIGNAL_SECONDS):
+            self.store.changed.clear()
+            while not await look():
+                await self.store.changed.wait()
+                self.store.changed.clear()
 
     async def see(self, handle: Handle[Any]) -> Execution:
         return await self.app.get(handle.id)

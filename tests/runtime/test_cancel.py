@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from stepwell import ExecutionCancelled, NotAllowed, Status, Step
+from stepwell import Cancelled, ExecutionCancelled, NotAllowed, Status, Step
 from stepwell.core.model import Batch
-from tests.runtime.lab import Gate, Lab, Ledger
+from tests.runtime.lab import Cut, Gate, Lab, Ledger
+from tests.runtime.test_closing import Together, gathered, grouped
 
 
 async def test_execution_that_has_not_begun_is_cancelled_at_once_and_never_begins(lab: Lab, ledger: Ledger) -> None:
@@ -28,7 +29,7 @@ async def test_execution_that_has_not_begun_is_cancelled_at_once_and_never_begin
     assert ledger.entries == ["work"]
 
 
-async def test_sleeping_execution_is_cancelled_by_the_next_worker(lab: Lab, ledger: Ledger) -> None:
+async def test_sleeping_execution_is_told_and_ends(lab: Lab, ledger: Ledger) -> None:
     @lab.app.workflow
     async def flow(step: Step) -> None:
         await step.sleep("pause", "1d")
@@ -37,10 +38,154 @@ async def test_sleeping_execution_is_cancelled_by_the_next_worker(lab: Lab, ledg
     handle = await lab.app.start(flow)
     await lab.run_to_rest(handle)
 
-    assert await handle.cancel() is Status.PENDING
-    await lab.run_to_rest(handle)
-    assert await handle.status() is Status.CANCELLED
+    assert await handle.cancel(reason="no longer needed") is Status.PENDING
+    assert (await lab.see(handle)).due_at == lab.store.now()
+    async with lab.worker():
+        with pytest.raises(ExecutionCancelled, match="no longer needed"):
+            await lab.result(handle)
     assert not ledger.entries
+
+
+async def test_forced_cancel_ends_it_at_once(lab: Lab, ledger: Ledger) -> None:
+    gate = Gate()
+
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        try:
+            await step.run("slow", gate)
+        finally:
+            await step.run("clean-up", ledger.note)
+
+    handle = await lab.app.start(flow)
+    async with lab.worker():
+        await gate.begun.wait()
+        assert await handle.cancel(force=True) is Status.CANCELLED
+        gate.let_go.set()
+        other = await lab.app.start(flow)
+        await lab.result(other)
+
+    assert (await handle.status()) is Status.CANCELLED
+    assert ledger.counts["clean-up"] == 1
+
+
+async def test_workflow_cleans_up_when_it_is_cancelled(lab: Lab, ledger: Ledger) -> None:
+    @lab.app.workflow
+    async def flow(step: Step) -> str:
+        try:
+            await step.wait_for_event("approval")
+        except Cancelled as cancelled:
+            await step.run("tell", ledger.note, str(cancelled))
+            await step.sleep("pause", "2s")
+            return "swallowed"
+        finally:
+            await step.run("release", ledger.note)
+        return "approved"
+
+    handle = await lab.app.start(flow)
+    await lab.run_to_rest(handle)
+    await handle.cancel(reason="duplicate")
+
+    lab.store.is_hurried = True
+    async with lab.worker():
+        with pytest.raises(ExecutionCancelled, match="duplicate"):
+            await lab.result(handle)
+    assert ledger.entries == ["duplicate", "release"]
+
+
+@pytest.mark.parametrize("together", [gathered, grouped])
+async def test_every_branch_is_told_once_and_what_waits_for_them_may_clean_up(
+    lab: Lab, ledger: Ledger, together: Together
+) -> None:
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        async def branch(name: str) -> None:
+            try:
+                await step.sleep(name, "1d")
+            finally:
+                await step.run(f"undo-{name}", ledger.note)
+
+        try:
+            await together(branch("a"), branch("b"))
+        finally:
+            await step.run("close", ledger.note)
+
+    handle = await lab.app.start(flow)
+    await lab.run_to_rest(handle)
+    await handle.cancel()
+
+    async with lab.worker():
+        with pytest.raises(ExecutionCancelled):
+            await lab.result(handle)
+    assert ledger.counts == {"a/undo-a": 1, "b/undo-b": 1, "close": 1}
+
+
+async def test_map_begins_no_more_items_once_it_is_cancelled(lab: Lab, ledger: Ledger) -> None:
+    gate = Gate()
+
+    async def work(number: int) -> None:
+        ledger.note(str(number))
+        if number == 1:
+            await gate()
+
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        await step.map("work", work, range(10), concurrency=1)
+
+    handle = await lab.app.start(flow)
+    async with lab.worker():
+        await gate.begun.wait()
+        await handle.cancel()
+        gate.let_go.set()
+        with pytest.raises(ExecutionCancelled):
+            await lab.result(handle)
+    assert ledger.entries == ["0", "1"]
+
+
+async def test_crash_during_the_clean_up_does_not_repeat_what_it_has_done(ledger: Ledger) -> None:
+    """F57."""
+    for at in range(1, 10):
+        lab = Lab()
+
+        @lab.app.workflow
+        async def flow(at: int, step: Step) -> None:
+            try:
+                await step.wait_for_event("approval")
+            finally:
+                await step.run("undo", ledger.note, f"undo {at}")
+                await step.run("close", ledger.note, f"close {at}")
+
+        handle = await lab.app.start(flow, at)
+        await lab.run_to_rest(handle)
+        await handle.cancel()
+        lab.store.cut = Cut(lab.store.writes + at, is_before=False)
+        assert (await lab.survive(handle)).status is Status.CANCELLED
+
+    assert set(ledger.counts.values()) == {1}
+
+
+async def test_clean_up_has_its_grace(lab: Lab, ledger: Ledger) -> None:
+    """Also over several passes; then the execution ends as it was promised."""
+
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        try:
+            await step.sleep("long", "30d")
+        finally:
+            await step.run("undo", ledger.note)
+            await step.sleep("forever", "30d")
+            await step.run("never", ledger.note)
+
+    handle = await lab.app.start(flow)
+    await lab.run_to_rest(handle)
+    began = lab.store.now()
+    await handle.cancel()
+    lab.store.is_hurried = True
+
+    async with lab.worker():
+        with pytest.raises(ExecutionCancelled):
+            await lab.result(handle)
+    assert ledger.entries == ["undo"]
+    assert (await lab.see(handle)).finished_at == began + lab.settings.cancel_grace
 
 
 async def test_running_step_may_end_and_is_kept_but_none_is_begun_after_it(lab: Lab, ledger: Ledger) -> None:
@@ -123,8 +268,9 @@ async def test_cancelled_execution_whose_worker_dies_is_cancelled_by_the_next_on
     lab.store.bury()
     await lab.run_to_rest(handle)
 
-    seen = await lab.see(handle)
-    assert (seen.status, seen.why) == (Status.CANCELLED, "no longer needed")
+    async with lab.worker():
+        with pytest.raises(ExecutionCancelled, match="no longer needed"):
+            await lab.result(handle)
 
 
 async def test_cancel_is_heard_by_the_heartbeat_while_nothing_is_stored(lab: Lab, ledger: Ledger) -> None:
@@ -182,7 +328,9 @@ async def test_cancelled_execution_goes_on_where_it_was_when_it_is_retried(lab: 
     handle = await lab.app.start(flow)
     await lab.run_to_rest(handle)
     await handle.cancel()
-    await lab.run_to_rest(handle)
+    async with lab.worker():
+        with pytest.raises(ExecutionCancelled):
+            await lab.result(handle)
 
     assert await lab.app.retry(handle.id) is Status.PENDING
     lab.store.is_hurried = True

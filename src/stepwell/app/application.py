@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 from uuid import UUID
 
-from stepwell.app import settings
 from stepwell.app.checks import (
     checked_choice,
     checked_count,
@@ -19,30 +16,27 @@ from stepwell.app.checks import (
     checked_tags,
     checked_text,
     execution_id_of,
-    unchecked_input,
     unchecked_json,
 )
-from stepwell.app.database import Database, GivenBackend, PostgresDatabase
 from stepwell.app.decorator import Decorator
+from stepwell.app.events import Events
 from stepwell.app.handle import Handle, result_of
 from stepwell.app.schedules import ScheduleCalls
 from stepwell.app.sync import SyncApp
 from stepwell.app.working import working
-from stepwell.client import Client, check_keys
-from stepwell.codec import codec_for
+from stepwell.client import check_keys
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import DEFAULT_QUEUE, Created, Execution, ExecutionId, Filter, NewExecution, StepRecord
 from stepwell.core.replay import checked_name
 from stepwell.core.retry import Retry
 from stepwell.core.status import Status
 from stepwell.core.triggers import Trigger
-from stepwell.errors import InvalidInput, InvalidOption
+from stepwell.errors import InvalidOption
 from stepwell.inputs import NOTHING
 from stepwell.runtime.functions import duration_option
-from stepwell.runtime.registry import Registry, Workflow
+from stepwell.runtime.registry import Bound, Workflow
 from stepwell.runtime.shift import DEFAULTS, WorkerSettings
 from stepwell.runtime.worker import Worker
-from stepwell.store.base import Backend
 from stepwell.store.foreign import create_on, create_on_sync
 from stepwell.store.identity import new_id
 
@@ -53,39 +47,18 @@ MAX_PAGE = 10_000  # executions with their payloads, all in memory
 
 AnyWorkflow = Workflow[..., Any] | str
 
-_Bound = tuple[str, str, bytes]  # workflow id, queue, stored input
 
-
-class App(ScheduleCalls):
+class App(Events, ScheduleCalls):
     """The workflows of a program and the database in which their executions live.
 
     Without a URL the database is that of STEPWELL_DATABASE_URL, else an embedded PostgreSQL in `.stepwell/`. It is
     opened by the first call that needs it; `async with app:` or `await app.close()` gives everything back.
     """
 
-    def __init__(self, database: str | Backend | None = None, *, schema: str | None = None) -> None:
-        self.registry = Registry(self)
-        self._given, self._schema = database, settings.schema(schema)
-        self._database: Database | None = None
-        self._client: Client | None = None
-        self._opening = asyncio.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._process = os.getpid()
-
     @cached_property
     def sync(self) -> SyncApp:
         """The same calls for code without an event loop: scripts, Flask, Django."""
         return SyncApp(self)
-
-    def use(self, database: str | Backend | None = None, *, schema: str | None = None) -> None:
-        """Use this database or schema instead of the one named in the code, as `--database` does; None leaves it.
-
-        Raises InvalidOption once the app is open.
-        """
-        if self._client is not None:
-            raise InvalidOption("this App is open already; say which database to use before the first call")
-        self._given = database if database is not None else self._given
-        self._schema = schema or self._schema
 
     # --- workflows ------------------------------------------------------------------------------------------------
 
@@ -274,10 +247,10 @@ class App(ScheduleCalls):
     def _new(
         self, workflow: AnyWorkflow, value: Any, *, key: str | None, delay: DurationLike | None, tags: Sequence[str]
     ) -> NewExecution:
-        return self._accepted(self._bound(workflow, value), key=key, delay=delay, tags=tags)
+        return self._accepted(self.registry.bound(workflow, value), key=key, delay=delay, tags=tags)
 
     def _accepted(
-        self, bound: _Bound, *, key: str | None, delay: DurationLike | None, tags: Sequence[str]
+        self, bound: Bound, *, key: str | None, delay: DurationLike | None, tags: Sequence[str]
     ) -> NewExecution:
         name, queue, stored = bound
         length = duration_option("delay", delay)
@@ -291,29 +264,12 @@ class App(ScheduleCalls):
             length.total_seconds() if length else 0.0,
         )
 
-    def _bound(self, workflow: AnyWorkflow, value: Any) -> _Bound:
-        """A process without workflows is a bare client: the worker will check the input."""
-        if isinstance(workflow, str):
-            if not self.registry.names:
-                return checked_name(workflow, "a workflow"), DEFAULT_QUEUE, unchecked_input(workflow, value)
-            workflow = self.registry[workflow]
-        codec = workflow.input
-        if value is NOTHING:
-            return workflow.id, workflow.queue, codec.bind((), {})
-        if len(codec.names) == 1:
-            return workflow.id, workflow.queue, codec.bind((value,), {})
-        if isinstance(value, Mapping):
-            return workflow.id, workflow.queue, codec.bind((), value)
-        raise InvalidInput(
-            workflow.id, [("$", f"give a mapping of its parameters ({', '.join(codec.names) or 'none'})")]
-        )
-
-    def _bound_json(self, workflow: str, text: bytes | None) -> _Bound:
+    def _bound_json(self, workflow: str, text: bytes | None) -> Bound:
         if not self.registry.names:
-            return checked_name(workflow, "a workflow"), DEFAULT_QUEUE, unchecked_json(workflow, text)
+            return Bound(checked_name(workflow, "a workflow"), DEFAULT_QUEUE, unchecked_json(workflow, text))
         known = self.registry[workflow]
         stored = known.input.bind((), {}) if text is None else known.input.bind_json(text)
-        return known.id, known.queue, stored
+        return Bound(known.id, known.queue, stored)
 
     def _handle(self, created: Created) -> Handle[Any]:
         return Handle(self, created.id, is_new=created.is_new)
@@ -327,8 +283,7 @@ class App(ScheduleCalls):
         """
         client = await self._open()
         execution = await client.ended(execution_id_of(execution_id), timeout=duration_option("timeout", timeout))
-        codec = self.registry[execution.workflow].output if execution.workflow in self.registry else codec_for(Any)
-        return result_of(execution, codec)
+        return result_of(execution, self.registry.output(execution.workflow))
 
     async def get(self, execution_id: UUID | str) -> Execution:
         """The execution as it is now, with the reason why it is not moving. Raises UnknownExecution."""
@@ -365,12 +320,15 @@ class App(ScheduleCalls):
             raise InvalidOption(f"limit is {limit}, use 1 to {MAX_PAGE:,} and `before` for the next page")
         return await (await self._open()).list(which, limit=limit)
 
-    async def cancel(self, execution_id: UUID | str, *, reason: str = "cancelled") -> Status:
-        """Cancel: `cancelled` at once if it has not begun; else a worker ends it, and it ends as cancelled, for sure.
+    async def cancel(self, execution_id: UUID | str, *, reason: str = "cancelled", force: bool = False) -> Status:
+        """Cancel: it ends as cancelled, for sure; the answer is its status now.
 
-        Raises UnknownExecution; NotAllowed when it had already completed or failed.
+        One that has not begun ends at once. In one that has, `Cancelled` is raised at its next durable call, and it
+        ends when it has cleaned up; `force` ends it at once, whatever it does. Children it has called are cancelled
+        with it. Raises UnknownExecution; NotAllowed when it had already completed or failed.
         """
-        return await (await self._open()).cancel(execution_id_of(execution_id), reason=checked_text("reason", reason))
+        client = await self._open()
+        return await client.cancel(execution_id_of(execution_id), reason=checked_text("reason", reason), force=force)
 
     async def retry(self, execution_id: UUID | str) -> Status:
         """Continue a failed or cancelled execution from where it ended; completed steps are kept.
@@ -416,77 +374,3 @@ class App(ScheduleCalls):
         store = (await self._open()).store
         await store.catalog.apply_schedules(self.registry.schedules, workflows=self.registry.names)
         return Worker(store, self.registry, chosen)
-
-    # --- the database ---------------------------------------------------------------------------------------------
-
-    async def _open(self) -> Client:
-        loop = asyncio.get_running_loop()
-        if self._loop is not None and (self._loop is not loop or self._process != os.getpid()):
-            self._leave_loop()
-        if self._client is not None:
-            return self._client
-        async with self._opening:
-            if self._client is None:
-                self._database = (
-                    PostgresDatabase(self._given, schema=self._schema)
-                    if self._given is None or isinstance(self._given, str)
-                    else GivenBackend(self._given)
-                )
-                self._client, self._loop = Client(await self._database.open()), loop
-                self._process = os.getpid()
-            return self._client
-
-    def _leave_loop(self) -> None:
-        """An app belongs to one event loop at a time; connections of an ended one, or of a parent process, are dead."""
-        assert self._loop is not None
-        if not self._loop.is_closed() and self._process == os.getpid():
-            raise InvalidOption(
-                "this App is in use on another event loop; from other threads use app.sync, or close it there first"
-            )
-        self.forget()
-
-    @contextmanager
-    def on(self, backend: Backend) -> Iterator[None]:
-        """While the block runs every call goes to this store, as tests need it; afterwards all is as it was before."""
-        before = self._given, self._database, self._client, self._loop, self._process, self._opening
-        self._given, self._database, self._client, self._loop = backend, None, None, None
-        self._opening = asyncio.Lock()
-        try:
-            yield
-        finally:
-            self._given, self._database, self._client, self._loop, self._process, self._opening = before
-
-    @property
-    def running_loop(self) -> asyncio.AbstractEventLoop | None:
-        """The event loop on which this process has the app open, as long as that runs."""
-        if self._loop is None or self._process != os.getpid() or not self._loop.is_running():
-            return None
-        return self._loop
-
-    def forget(self) -> None:
-        """Drop the connections without using them: they belong to an ended event loop, or to the parent process."""
-        self._database, self._client, self._loop, self._opening = None, None, None, asyncio.Lock()
-
-    async def open(self) -> Client:
-        """Connect now instead of with the first call; the answer deals in stored bytes. Raises DatabaseError."""
-        return await self._open()
-
-    async def database_url(self) -> str:
-        """The URL of the database in use, for connections of your own. Raises InvalidOption for a store in memory."""
-        await self._open()
-        if not isinstance(self._database, PostgresDatabase):
-            raise InvalidOption("this App's store is not a database")
-        return self._database.url
-
-    async def close(self) -> None:
-        """Give back connections and the embedded database. Idempotent; a later call opens it again."""
-        database, self._database, self._client, self._loop = self._database, None, None, None
-        if database is not None:
-            await database.close()
-
-    async def __aenter__(self) -> App:
-        await self.open()
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        await self.close()

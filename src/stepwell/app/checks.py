@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,24 +13,10 @@ from stepwell.core.model import ExecutionId
 from stepwell.core.payload import pack
 from stepwell.core.status import Status
 from stepwell.errors import InvalidInput, InvalidOption, InvalidValue
-from stepwell.inputs import NOTHING
 
 MAX_KEY_LENGTH = 500  # characters
 MAX_KEY_BYTES = 1_800  # an index entry holds 2,704, and a workflow's name takes up to 800 of them
 MAX_TAGS = 50
-
-
-def unchecked_input(workflow: str, value: Any) -> bytes:
-    """The input of a workflow that this process does not know: an object of its parameters, as plain JSON."""
-    given = {} if value is NOTHING else value
-    if not isinstance(given, Mapping):
-        raise InvalidInput(
-            workflow, [("$", "this process does not know the workflow: give a mapping of its parameters")]
-        )
-    try:
-        return codec_for(Any).encode(dict(given))[0]
-    except InvalidValue as error:
-        raise InvalidInput(workflow, [(error.path, error.reason)]) from error
 
 
 def unchecked_json(workflow: str, text: bytes | None) -> bytes:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stepwell.codec import Codec
 from stepwell.core.duration import DurationLike
-from stepwell.core.model import Execution, ExecutionId
+from stepwell.core.model import Execution, ExecutionId, Sent
 from stepwell.core.status import Status
 from stepwell.errors import ExecutionCancelled, ExecutionFailed
 from stepwell.stored_failures import decode_failure
@@ -32,9 +32,13 @@ class Handle(Generic[R]):
         """See App.status."""
         return await self._app.status(self.id)
 
-    async def cancel(self, *, reason: str = "cancelled") -> Status:
+    async def cancel(self, *, reason: str = "cancelled", force: bool = False) -> Status:
         """See App.cancel."""
-        return await self._app.cancel(self.id, reason=reason)
+        return await self._app.cancel(self.id, reason=reason, force=force)
+
+    async def send_event(self, name: str, payload: Any = None, *, id: str | None = None) -> Sent:
+        """Send an event to this execution. See App.send_event."""
+        return await self._app.send_event(name, payload, to=self.id, id=id)
 
     def __repr__(self) -> str:
         return f"<Handle {self.id}>"

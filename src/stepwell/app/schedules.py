@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from stepwell.app.checks import checked_text
 from stepwell.app.handle import Handle
-from stepwell.client import Client
+from stepwell.app.opening import Opening
 from stepwell.core.schedule import Schedule
 from stepwell.errors import UnknownSchedule
 from stepwell.runtime.scheduler import start_one_now
@@ -18,12 +17,8 @@ if TYPE_CHECKING:
     from stepwell.app.application import App
 
 
-class ScheduleCalls:
+class ScheduleCalls(Opening):
     """What can be asked of schedules, and done to them while they run."""
-
-    @abstractmethod
-    async def open(self) -> Client:
-        """See App.open."""
 
     async def schedules(self) -> Sequence[Schedule]:
         """All schedules by their ids, also those that the code no longer declares."""

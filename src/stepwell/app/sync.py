@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from uuid import UUID
 
 from stepwell.core.duration import DurationLike
-from stepwell.core.model import Execution, StepRecord
+from stepwell.core.model import Execution, Sent, StepRecord
 from stepwell.core.schedule import Schedule
 from stepwell.core.status import Status
 from stepwell.errors import InvalidOption
@@ -40,9 +40,13 @@ class SyncHandle(Generic[R]):
         """See App.status."""
         return self._app.status(self.id)
 
-    def cancel(self, *, reason: str = "cancelled") -> Status:
+    def cancel(self, *, reason: str = "cancelled", force: bool = False) -> Status:
         """See App.cancel."""
-        return self._app.cancel(self.id, reason=reason)
+        return self._app.cancel(self.id, reason=reason, force=force)
+
+    def send_event(self, name: str, payload: Any = None, *, id: str | None = None) -> Sent:
+        """See Handle.send_event."""
+        return self._app.send_event(name, payload, to=self.id, id=id)
 
 
 class SyncApp:
@@ -142,9 +146,21 @@ class SyncApp:
         """See App.list."""
         return self._await(self._app.list(**which))
 
-    def cancel(self, execution_id: UUID | str, *, reason: str = "cancelled") -> Status:
+    def cancel(self, execution_id: UUID | str, *, reason: str = "cancelled", force: bool = False) -> Status:
         """See App.cancel."""
-        return self._await(self._app.cancel(execution_id, reason=reason))
+        return self._await(self._app.cancel(execution_id, reason=reason, force=force))
+
+    def send_event(
+        self,
+        name: str,
+        payload: Any = None,
+        *,
+        key: str | None = None,
+        to: UUID | str | None = None,
+        id: str | None = None,
+    ) -> Sent:
+        """See App.send_event."""
+        return self._await(self._app.send_event(name, payload, key=key, to=to, id=id))
 
     def retry(self, execution_id: UUID | str) -> Status:
         """See App.retry."""

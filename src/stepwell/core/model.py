@@ -240,6 +240,7 @@ class Child(NamedTuple):
     result: bytes | None
     error: bytes | None
     reason: str | None
+    finished_at: datetime | None
 
 
 class Claimed(NamedTuple):

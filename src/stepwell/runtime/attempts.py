@@ -7,7 +7,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from stepwell.errors import Diverged, InvalidValue, StepFailed, StepTimeout
 from stepwell.failpoints import failpoint
 from stepwell.runtime.context import StepContext, running_step
 from stepwell.runtime.functions import Shape, in_thread
-from stepwell.runtime.passes import Key, Pass
+from stepwell.runtime.passes import Key, Pass, Wait
 from stepwell.stored_failures import decode_failure, encode_failure
 
 log = logging.getLogger("stepwell.step")
@@ -45,10 +45,10 @@ Body = Callable[[Pass, Call], Awaitable[Any]]
 
 
 class Deferred(Exception):
-    """An attempt has failed and the next one is some time away; only who asked for it gets to see this."""
+    """The outcome will be there some time later; only who asked for it gets to see this."""
 
-    def __init__(self, retry_at: datetime, reason: str) -> None:
-        self.retry_at, self.reason = retry_at, reason
+    def __init__(self, wait: Wait) -> None:
+        self.wait = wait
 
 
 async def run(pass_: Pass, call: Call, body: Body | None = None) -> Any:
@@ -70,7 +70,7 @@ def replayed(pass_: Pass, call: Call, stored: Checkpoint) -> Any:
 
     Raises Diverged when the call is not the one that was stored.
     """
-    check_digest(pass_, call, stored.digest)
+    check_digest(pass_, call.key, stored.digest, call.digest)
     if stored.is_failure:
         raise step_failed(call.key, stored.value)
     try:
@@ -80,10 +80,10 @@ def replayed(pass_: Pass, call: Call, stored: Checkpoint) -> Any:
         raise Diverged(step=call.key, expected=expected, met="of another type") from error
 
 
-def check_digest(pass_: Pass, call: Call, stored: int) -> None:
+def check_digest(pass_: Pass, key: Key, stored: int, met: int) -> None:
     """Raise Diverged when the call was stored with other arguments; only warn if so set."""
     try:
-        check_arguments(call.key, stored, call.digest)
+        check_arguments(key, stored, met)
     except Diverged as error:
         differ(pass_, error)
 
@@ -119,7 +119,7 @@ async def perform(pass_: Pass, call: Call, body: Body, *, is_deferrable: bool = 
         if retry_at is not None:
             reason = f"step '{call.key}' is tried again (attempt {attempt})"
             if is_deferrable and retry_at - pass_.now() > pass_.around.short_wait:
-                raise Deferred(retry_at, reason)
+                raise Deferred(Wait(retry_at, reason))
             await pass_.wait_until(retry_at, reason)
         await pass_.begin_work(call.key)
         try:

@@ -27,7 +27,7 @@ class Branch:
     branches of its own, goes under its number among its parent's (#2/store).
     """
 
-    __slots__ = ("_children", "_has_waited", "_index", "_own", "_parent", "_scope", "in_thread")
+    __slots__ = ("_children", "_has_waited", "_index", "_own", "_parent", "_scope", "calls", "in_thread", "is_told")
 
     def __init__(
         self,
@@ -42,6 +42,14 @@ class Branch:
         self.in_thread = in_thread
         self._children = 0
         self._has_waited = False
+        self.calls = 0  # durable calls that run in it now
+        self.is_told = False  # it knows that the execution is being cancelled: what it calls now is its clean-up
+
+    def tell(self) -> None:
+        """It has been told, and with it those who only wait for its task. One in a call of its own is told by that."""
+        branch: Branch | None = self
+        while branch is not None and not (branch.calls and branch is not self):
+            branch.is_told, branch = True, branch._parent
 
     def key(self, name: str) -> tuple[str, Scope]:
         """The key of the call being made, and the scope that gave it."""
@@ -66,6 +74,7 @@ class Branch:
         else:
             self._children += 1
             child = Branch(self._own, parent=self, index=self._children)
+            child.is_told = self.is_told
             context.run(_branch.set, child)
             task = make(context)
             task.get_loop().call_soon(child._waits)  # runs right after the task's first stretch

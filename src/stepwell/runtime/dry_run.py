@@ -25,10 +25,11 @@ from stepwell.errors import Diverged
 from stepwell.runtime.branches import counted_tasks
 from stepwell.runtime.executor import own_outcome
 from stepwell.runtime.history import History
-from stepwell.runtime.passes import Closing, Key, Pass, Surroundings
-from stepwell.runtime.registry import Workflow
+from stepwell.runtime.passes import Closing, Key, Pass, Surroundings, Wait
+from stepwell.runtime.registry import Registry, Workflow
 from stepwell.store.flush import GroupCommit
 from stepwell.store.memory import MemoryStore
+from stepwell.store.together import Together
 
 LIMIT_SECONDS = 10.0  # for code that waits for something other than a durable call; a replay takes milliseconds
 
@@ -97,7 +98,7 @@ class _DryPass(Pass):
     async def begin_work(self, key: Key) -> None:
         if self.closing is None:
             self._begins.append(key)
-        await self.block(_FAR, f"'{key}'")
+        await self.block(Wait(_FAR, f"'{key}'"))
 
     def give_up(self) -> None:
         self._is_stuck = True
@@ -110,7 +111,7 @@ class _DryPass(Pass):
             divergence=self.divergence,
             place=self._place(self.divergence.step) if self.divergence else self._place_of_next(),
             begins=tuple(self._begins),
-            waits_for=self.earliest_wait[1] if self.earliest_wait else None,
+            waits_for=min(wait.reason for wait in self.waits) if self.waits else None,
             unreached=tuple(key for key in stored if _call_of(key) not in self._met),
             outcome=own if has_ended and isinstance(own, Completed | Failed) else None,
             is_stuck=self._is_stuck,
@@ -165,6 +166,10 @@ def _surroundings(store: MemoryStore) -> Iterator[Surroundings]:
             random=lambda: 0.0,
             short_wait=timedelta(0),
             is_strict=True,
+            cancel_grace=timedelta(0),
+            registry=Registry(),
+            looks=Together(store.look),
+            calls=Together(store.called),
         )
     finally:
         threads.shutdown(wait=False)  # a function that is stuck would never let go of its thread

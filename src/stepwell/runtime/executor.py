@@ -6,16 +6,16 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from stepwell.core.failure import Failure, cause_of, failure_of
-from stepwell.core.model import CancelledOutcome, Completed, Ending, Failed, Outcome, Suspended
-from stepwell.errors import Diverged, InvalidValue, LeaseLost, StepFailed
+from stepwell.core.model import CancelledOutcome, Completed, Ending, Failed, Outcome, Suspended, Waiting
+from stepwell.errors import Cancelled, Diverged, InvalidValue, LeaseLost, StepFailed
 from stepwell.failpoints import failpoint
 from stepwell.runtime.functions import in_thread
-from stepwell.runtime.passes import Closing, Pass, Suspend, Wait
+from stepwell.runtime.passes import Closing, Pass, Suspend
 from stepwell.runtime.registry import Workflow
 from stepwell.runtime.step import Step
 from stepwell.runtime.sync_step import SyncStep
@@ -23,7 +23,15 @@ from stepwell.stored_failures import encode_failure
 
 log = logging.getLogger("stepwell.execution")
 
+EXPIRED = "expired"  # the reason of an execution whose deadline has come
+MAX_TOLD = 3  # waits that a listing names
+
 PARKED_FOR = timedelta(minutes=1)  # a parked execution is tried again then: a replay is cheap, and code gets fixed
+
+
+class _Until(NamedTuple):
+    until: datetime
+    reason: str
 
 
 async def execute(pass_: Pass, workflow: Workflow[Any, Any]) -> None:
@@ -33,9 +41,9 @@ async def execute(pass_: Pass, workflow: Workflow[Any, Any]) -> None:
         log.warning("execution %s: a task of the workflow does not end: %r", pass_.id, task)
     if outcome is None:
         return
-    failpoint("between_wait_check_and_park" if isinstance(outcome, Suspended) else "before_complete")
+    failpoint("between_wait_check_and_park" if isinstance(outcome, Suspended | Waiting) else "before_complete")
     try:
-        await pass_.around.commit.add(Ending(pass_.id, outcome))
+        await pass_.around.commit.add(Ending(pass_.id, outcome, is_aware=pass_.interruption is Closing.CANCELLED))
         failpoint("after_complete_before_notify")
     except LeaseLost:
         log.info("execution %s: the session ended before its outcome was stored; it is carried on elsewhere", pass_.id)
@@ -55,11 +63,12 @@ def _tell(pass_: Pass, workflow: Workflow[Any, Any], outcome: Outcome) -> None:
 
 
 async def _outcome(pass_: Pass, workflow: Workflow[Any, Any]) -> Outcome | None:
-    timer = _timer(pass_, workflow)
+    timers = [timer for timer in (_timer(pass_, workflow), _deadline(pass_)) if timer is not None]
+    _cancel(pass_)
     try:
         own = await own_outcome(pass_, workflow) if pass_.closing is None else None
     finally:
-        if timer is not None:
+        for timer in timers:
             timer.cancel()
     return _closing_outcome(pass_, workflow, own)
 
@@ -77,7 +86,7 @@ async def own_outcome(pass_: Pass, workflow: Workflow[Any, Any]) -> Outcome | No
 async def _called(pass_: Pass, workflow: Workflow[Any, Any]) -> Outcome | None:
     try:
         return Completed(await _result(pass_, workflow))
-    except Suspend:
+    except (Suspend, Cancelled):
         return None
     except asyncio.CancelledError as error:
         if pass_.closing is not None:
@@ -127,31 +136,67 @@ def _timer(pass_: Pass, workflow: Workflow[Any, Any]) -> asyncio.TimerHandle | N
     return asyncio.get_running_loop().call_later(left, partial(pass_.close, Closing.TIMED_OUT, at_once=True))
 
 
+def _deadline(pass_: Pass) -> asyncio.TimerHandle | None:
+    """An execution does not begin after its deadline, and is told to stop when it comes."""
+    deadline = pass_.execution.deadline_at
+    if deadline is None:
+        return None
+    left = (deadline - pass_.now()).total_seconds()
+    if left <= 0 and pass_.execution.passes == 1:
+        pass_.close(Closing.EXPIRED)
+        return None
+    until = deadline + pass_.around.cancel_grace
+    return asyncio.get_running_loop().call_later(max(left, 0), partial(pass_.interrupt, Closing.EXPIRED, until=until))
+
+
+def _cancel(pass_: Pass) -> None:
+    """Somebody asked for it before this pass began."""
+    asked_at = pass_.execution.cancel_requested_at
+    if asked_at is not None:
+        pass_.interrupt(Closing.CANCELLED, until=asked_at + pass_.around.cancel_grace)
+
+
 def _closing_outcome(pass_: Pass, workflow: Workflow[Any, Any], own: Outcome | None) -> Outcome | None:
-    """The function's own outcome counts only if none of its durable calls was cut."""
+    """The function's own outcome counts only if none of its durable calls was cut, and it was not told to stop."""
     match pass_.closing:
         case Closing.LOST:
             return None
-        case Closing.DIVERGED:
+        case Closing.DIVERGED if pass_.interruption is not Closing.CANCELLED:  # else: code that fits may never come
             return Suspended(pass_.now() + PARKED_FOR, f"parked: {pass_.divergence}; not looked at again")
         case Closing.TIMED_OUT:
             return _timed_out(workflow)
-        case _ if not pass_.was_refused and own is not None:
+        case _ if not pass_.was_refused and not pass_.was_told and own is not None:
             return own
-        case Closing.CANCELLED:
-            return CancelledOutcome("cancelled")
         case Closing.SUSPENDED:
-            return Suspended(*_wait(pass_, workflow))
-        case _:
+            return _suspended(pass_, workflow)
+        case Closing.HANDED_BACK:
             return Suspended(pass_.now(), "handed back")
+        case _:
+            return CancelledOutcome(EXPIRED if Closing.EXPIRED in (pass_.closing, pass_.interruption) else "cancelled")
 
 
-def _wait(pass_: Pass, workflow: Workflow[Any, Any]) -> Wait:
-    """What the pass waits for; not beyond the workflow's timeout."""
-    assert pass_.earliest_wait is not None, "a pass is suspended by its waits"
-    if workflow.timeout is None:
-        return pass_.earliest_wait
-    return min(pass_.earliest_wait, (pass_.execution.started_at + workflow.timeout, "the workflow's timeout"))
+def _suspended(pass_: Pass, workflow: Workflow[Any, Any]) -> Outcome:
+    """What the pass waits for; not beyond the workflow's timeout, the execution's deadline or the end of its grace."""
+    outside = [wait.reason for wait in pass_.waits if wait.is_outside]
+    until, reason = min(_timed(pass_, workflow), default=(None, ""))
+    if not outside:
+        assert until is not None, "a pass is suspended by its waits"
+        return Suspended(until, reason)
+    told = "; ".join(dict.fromkeys(outside[:MAX_TOLD])) + (
+        f"; {len(outside)} in all" if len(outside) > MAX_TOLD else ""
+    )
+    return Waiting(until, told, pass_.execution.signals)
+
+
+def _timed(pass_: Pass, workflow: Workflow[Any, Any]) -> Iterator[_Until]:
+    yield from (_Until(wait.until, wait.reason) for wait in pass_.waits if wait.until is not None)
+    execution, grace = pass_.execution, pass_.around.cancel_grace
+    if workflow.timeout is not None:
+        yield _Until(execution.started_at + workflow.timeout, "the workflow's timeout")
+    if execution.deadline_at is not None:
+        yield _Until(execution.deadline_at + (grace if pass_.interruption else timedelta(0)), "the deadline")
+    if pass_.interruption is Closing.CANCELLED:
+        yield _Until((execution.cancel_requested_at or pass_.now()) + grace, "the end of its clean-up")
 
 
 def _timed_out(workflow: Workflow[Any, Any]) -> Failed:

@@ -91,6 +91,11 @@ def defaults_of(function: Callable[..., Any]) -> StepOptions:
 _shapes: dict[tuple[Any, Any], Shape] = {}
 
 
+def is_workflow(function: object) -> bool:
+    """Whether it is a registered workflow, which knows itself by its input's codec."""
+    return hasattr(function, "step_parameter") and hasattr(function, "input")
+
+
 def shape_of(function: Callable[..., Any]) -> Shape:
     """Found out once: a lambda is a new object on every pass, but its code and annotation are not.
 
@@ -108,7 +113,9 @@ def shape_of(function: Callable[..., Any]) -> Shape:
     return shape
 
 
-def _shape(function: Callable[..., Any]) -> Shape:
+def _shape(function: Any) -> Shape:
+    if is_workflow(function):
+        return Shape(is_async=True, codec=function.output)
     if not callable(function):
         raise InvalidOption(f"{function!r:.100} is no function that a step could run")
     inner: Any = function

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from stepwell.codec import codec_for, digest
@@ -12,29 +11,41 @@ from stepwell.core.model import Checkpoint, Kind, NewCheckpoint
 from stepwell.errors import Diverged, InvalidOption, StepFailed
 from stepwell.runtime import attempts
 from stepwell.runtime.attempts import Call, Deferred
-from stepwell.runtime.branches import outside_the_workflow
+from stepwell.runtime.branches import current_branch, outside_the_workflow
 from stepwell.runtime.outages import outlast
-from stepwell.runtime.passes import Pass, Suspend
+from stepwell.runtime.passes import Pass, Suspend, Wait
 
 MAX_CONCURRENCY = 10_000  # items under way at once; each is a task
 
 _COUNT = codec_for(int)
 
+Perform = Callable[[Pass, Call], Awaitable[Any]]
 
-async def run(pass_: Pass, call: Call, items: Iterable[Any], *, concurrency: int) -> list[Any]:
-    """The results in the order of the items. `call` is that of an item, under the map's key and without arguments."""
+
+async def run(
+    pass_: Pass, call: Call, items: Iterable[Any], *, concurrency: int, perform: Perform | None = None
+) -> list[Any]:
+    """The results in the order of the items. `call` is that of an item, under the map's key and without arguments.
+
+    `perform` says how an item without an outcome gets one, if not by running the function.
+    """
     if not 1 <= concurrency <= MAX_CONCURRENCY:
         raise InvalidOption(f"map '{call.key}': concurrency is {concurrency}, use 1 to {MAX_CONCURRENCY:,}")
     try:
-        return await _run(pass_, call, items, concurrency)
+        return await _run(pass_, call, items, concurrency, perform or _perform_step)
     except Diverged as error:
         await pass_.diverge(error)
 
 
-async def _run(pass_: Pass, call: Call, items: Iterable[Any], concurrency: int) -> list[Any]:
+async def _perform_step(pass_: Pass, item: Call) -> Any:
+    return await attempts.perform(pass_, item, attempts.plain_body, is_deferrable=True)
+
+
+async def _run(pass_: Pass, call: Call, items: Iterable[Any], concurrency: int, perform: Perform) -> list[Any]:
     summary = pass_.replay.stored(call.key, Kind.MAP)
     await asyncio.sleep(0)  # as in attempts.run
-    work = _Map(pass_, call, items, stored_count=None if summary is None else _COUNT.decode(summary.value))
+    count = None if summary is None else _COUNT.decode(summary.value)
+    work = _Map(pass_, call, items, perform, stored_count=count)
     if pass_.execution.passes > 1:
         await work.load()
     await work.finish(concurrency)
@@ -52,13 +63,16 @@ async def _run(pass_: Pass, call: Call, items: Iterable[Any], concurrency: int) 
 class _Map:
     """Which items have an outcome and which are still to be begun; all branches take their items from here."""
 
-    def __init__(self, pass_: Pass, call: Call, items: Iterable[Any], *, stored_count: int | None) -> None:
-        self._pass, self._call, self._stored_count = pass_, call, stored_count
+    def __init__(
+        self, pass_: Pass, call: Call, items: Iterable[Any], perform: Perform, *, stored_count: int | None
+    ) -> None:
+        self._pass, self._call, self._perform, self._stored_count = pass_, call, perform, stored_count
+        self._home = current_branch()
         self._items: Iterator[tuple[int, Any]] = iter(enumerate(items))
         self._digests: dict[int, int] = {}
         self._results: dict[int, Any] = {}
         self._failures: dict[int, StepFailed] = {}
-        self._retries: list[tuple[datetime, str]] = []  # the earliest one only
+        self._waits: list[Wait] = []  # of items that go on later
         self._has_diverged = False
 
     async def load(self) -> None:
@@ -96,14 +110,23 @@ class _Map:
                 raise end
         if any(branch.cancelled() for branch in branches) or any(isinstance(end, Suspend) for end in ends):
             await self._pass.stop()
+        await self._pass.admit()
         for end in filter(None, ends):
             raise end
         if self._failures:
             raise self._failed()
         if self._digests:
             self._differ(f"of at least {max(self._digests) + 1} items", "of fewer")
-        if self._retries:
-            await self._pass.block(*self._retries[0])
+        if self._waits:
+            await self._pass.block(self._wait())
+
+    def _wait(self) -> Wait:
+        """The earliest retry, and all the children."""
+        until = min((wait.until for wait in self._waits if wait.until), default=None)
+        outside = sum(wait.is_outside for wait in self._waits)
+        if outside:
+            return Wait(until, f"{outside} {'child' if outside == 1 else 'children'} of '{self._call.key}'", True)
+        return min(self._waits)
 
     def results(self) -> list[Any]:
         return [self._results[index] for index in range(len(self._results))]
@@ -111,7 +134,7 @@ class _Map:
     async def _branch(self) -> None:
         """Run one item after the other, until there are none or one has failed for good."""
         for index, item in self._items:
-            if self._has_diverged:
+            if self._has_diverged or self._pass.is_to_be_told(self._home):
                 return
             arguments = digest((item,), {})
             if index in self._digests:
@@ -122,11 +145,12 @@ class _Map:
             if self._stored_count is not None:
                 self._differ(f"of {self._stored_count} items", "of more")
                 return
-            await self._run(index, self._item(index, arguments)._replace(args=(item,)))
+            if not await self._run(index, self._item(index, arguments)._replace(args=(item,))):
+                return
 
     def _check(self, index: int, arguments: int) -> None:
         try:
-            attempts.check_digest(self._pass, self._item(index, arguments), self._digests.pop(index))
+            attempts.check_digest(self._pass, self._item(index, arguments).key, self._digests.pop(index), arguments)
         except Diverged:
             self._has_diverged = True
             raise
@@ -136,13 +160,16 @@ class _Map:
         self._has_diverged = self._pass.around.is_strict
         attempts.differ(self._pass, error)
 
-    async def _run(self, index: int, item: Call) -> None:
+    async def _run(self, index: int, item: Call) -> bool:
+        """Whether this branch is free again: one that waits for a child is not."""
         try:
-            self._results[index] = await attempts.perform(self._pass, item, attempts.plain_body, is_deferrable=True)
+            self._results[index] = await self._perform(self._pass, item)
         except StepFailed as failed:
             self._failures[index] = failed
         except Deferred as later:
-            self._retries = [min([*self._retries, (later.retry_at, later.reason)])]
+            self._waits.append(later.wait)
+            return not later.wait.is_outside
+        return True
 
     def _item(self, index: int, arguments: int) -> Call:
         return self._call._replace(key=f"{self._call.key}/#{index}", digest=arguments)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from stepwell.core.retry import Retry
 from stepwell.errors import DatabaseUnavailable
-from stepwell.runtime.passes import Surroundings
+
+if TYPE_CHECKING:
+    from stepwell.runtime.passes import Surroundings
 
 T = TypeVar("T")
 

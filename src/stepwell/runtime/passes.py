@@ -9,17 +9,33 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, NoReturn, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
-from stepwell.core.model import Claimed, ExecutionId, FailedAttempt, NewCheckpoint, SessionId
+from stepwell.core.model import (
+    Child,
+    Claimed,
+    Event,
+    ExecutionId,
+    FailedAttempt,
+    Look,
+    NewCheckpoint,
+    NewChild,
+    SessionId,
+)
 from stepwell.core.replay import Replay, checked_key, checked_name
 from stepwell.core.retry import Retry
-from stepwell.errors import Diverged, InvalidOption, LeaseLost
+from stepwell.errors import Cancelled, Diverged, InvalidOption, LeaseLost
 from stepwell.failpoints import failpoint
-from stepwell.runtime.branches import begin_workflow, current_branch, outside_the_workflow
+from stepwell.runtime.branches import Branch, begin_workflow, current_branch, outside_the_workflow
 from stepwell.runtime.context import running_step
+from stepwell.runtime.topics import Topics
 from stepwell.store.base import Backend
 from stepwell.store.flush import GroupCommit
+from stepwell.store.together import Together
+
+if TYPE_CHECKING:
+    from stepwell.runtime.registry import Registry
 
 QUIET_TURNS = 10  # turns of the event loop without a durable call after which blocked branches are all there is
 SETTLE_SECONDS = 5.0  # for user code that cleans up while its pass ends
@@ -29,8 +45,15 @@ MAX_REFUSALS = 100  # durable calls after the pass was closed; more are a loop t
 R = TypeVar("R")
 
 Key = str
-Wait = tuple[datetime, str]  # until when, and for what
 Replaced = Callable[[Key, Callable[..., Any]], Callable[..., Any]]  # what runs in the place of a step's function
+
+
+class Wait(NamedTuple):
+    """What a blocked branch waits for: a time, or something from outside, at the latest until a time."""
+
+    until: datetime | None
+    reason: str
+    is_outside: bool = False
 
 
 class Suspend(BaseException):
@@ -43,6 +66,7 @@ class Closing(Enum):
     SUSPENDED = "every branch waits"
     HANDED_BACK = "the worker stops"
     CANCELLED = "the execution is being cancelled"
+    EXPIRED = "the execution's deadline has come"
     TIMED_OUT = "the workflow's timeout has passed"
     DIVERGED = "the code does not fit the history"
     LOST = "the session has ended"
@@ -62,6 +86,10 @@ class Surroundings:
     random: Callable[[], float]
     short_wait: timedelta  # waits up to this stay in memory; longer ones give everything back
     is_strict: bool  # changed arguments of a completed step park the execution, instead of a warning
+    cancel_grace: timedelta  # for a cancelled workflow to clean up
+    registry: Registry
+    looks: Together[Look, Event | None]
+    calls: Together[tuple[ExecutionId, str], Child | None]
     replaced: Replaced | None = None
 
 
@@ -71,7 +99,10 @@ class Pass:
     def __init__(self, execution: Claimed, around: Surroundings, *, retry: Retry) -> None:
         self.execution, self.around, self.retry = execution, around, retry
         self.replay = Replay(execution.checkpoints, execution.retries)
+        self.topics = Topics(execution.checkpoints)
         self.closing: Closing | None = None
+        self.interruption: Closing | None = None  # the workflow is told to stop, and may clean up
+        self.was_told = False  # the workflow knows that it is to stop: it ends as cancelled, whatever it returns
         self.was_refused = False  # a durable call was cut: what the function returns or raises says nothing
         self.divergence: Diverged | None = None
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
@@ -80,11 +111,12 @@ class Pass:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._is_cut = False
         self._timer: asyncio.TimerHandle | None = None
+        self._grace: asyncio.TimerHandle | None = None
         self._active = 0
         self._activity = 0
         self._refusals = 0
-        self._blocked: dict[asyncio.Future[None], Wait | None] = {}
-        self.earliest_wait: Wait | None = None  # of a suspended pass: until when, and for what
+        self._blocked: dict[asyncio.Future[None], tuple[Wait | None, Branch | None]] = {}
+        self.waits: list[Wait] = []  # of a suspended pass
 
     @property
     def id(self) -> ExecutionId:
@@ -126,20 +158,62 @@ class Pass:
         """Something goes on in this branch until `leave`: the pass is neither suspended nor ended meanwhile."""
         self._active += 1
         self._activity += 1
+        if branch := current_branch():
+            branch.calls += 1
 
     def leave(self) -> None:
         self._active -= 1
+        if branch := current_branch():
+            branch.calls -= 1
         if self._active:
             return
         if self.closing is not None:
             self._release()
         elif self._blocked:
             self._look_soon()
+        elif self._is_over:
+            self._end()
 
     async def admit(self) -> None:
-        """Return if a durable call may be made; cut it if the pass is closing."""
+        """Return if a durable call may be made; cut it if the pass is closing. Raises Cancelled once in a branch."""
         if self.closing is not None:
             await self.stop()
+        if self.is_to_be_told(current_branch()):
+            if not self._active:
+                self._look_soon()
+            await self._never(None)
+
+    def is_to_be_told(self, branch: Branch | None) -> bool:
+        """Whether the execution is being cancelled and the branch does not know it."""
+        return self.interruption is not None and branch is not None and not branch.is_told
+
+    def interrupt(self, why: Closing, *, until: datetime) -> None:
+        """Have every branch told that the execution is being cancelled, at its next durable call or in its wait.
+
+        Each is told when nothing else goes on, one after the other: steps that run end first, and no branch's clean-up
+        is cut because another one's has ended. `until` is when the pass is cut, whatever it does.
+        """
+        if self.closing is not None or self.interruption is not None:
+            return
+        self.interruption = why
+        left = max((until - self.now()).total_seconds(), 0.0)
+        self._grace = self._loop.call_later(left, partial(self.close, why, at_once=True))
+        if self._blocked and not self._active:
+            self._look_soon()
+
+    def _tell_next(self) -> bool:
+        """Whether there was a branch that did not know yet."""
+        for never, (_, branch) in self._blocked.items():
+            if self.is_to_be_told(branch) and not never.done():
+                never.set_exception(Cancelled(self.execution.cancel_reason or "cancelled"))
+                self._activity += 1  # the next one not before this one has come to rest
+                return True
+        return False
+
+    def _has_heard(self) -> None:
+        self.was_told = True
+        if branch := current_branch():
+            branch.tell()
 
     async def stop(self) -> NoReturn:
         """Cut the durable call being made, once the steps that run in other branches have ended.
@@ -159,7 +233,7 @@ class Pass:
         failpoint("before_wait_check")
         while (left := at - self.now()) > timedelta(0):
             if left > self.around.short_wait:
-                await self.block(at, reason)
+                await self.block(Wait(at, reason))
             await self.admit()
             self.enter()
             try:
@@ -167,19 +241,23 @@ class Pass:
             finally:
                 self.leave()
 
-    async def block(self, until: datetime, reason: str) -> NoReturn:
+    async def block(self, wait: Wait) -> NoReturn:
         """Suspend this branch; the pass goes on in the others, and ends when all are suspended."""
         await self.admit()
         if not self._active:
             self._look_soon()
-        await self._never((until, reason))
+        await self._never(wait)
         raise AssertionError("a blocked branch does not go on")
 
     async def _never(self, wait: Wait | None) -> None:
         never: asyncio.Future[None] = self._loop.create_future()
-        self._blocked[never] = wait
+        self._blocked[never] = wait, current_branch()
         try:
             await never
+        except (Cancelled, asyncio.CancelledError):  # or the workflow itself has cancelled the branch, to end it
+            if self.interruption is not None and self.closing is None:
+                self._has_heard()
+            raise
         finally:
             self._blocked.pop(never, None)  # user code may cancel a wait: nobody waits for it any more
             del never  # it holds the exception, whose traceback holds this frame: garbage that waits for a collection
@@ -191,10 +269,12 @@ class Pass:
         self.close(Closing.DIVERGED)
         await self.stop()
 
-    async def store(self, row: NewCheckpoint | FailedAttempt) -> None:
-        """Return when the row is durable."""
+    async def store(self, *rows: NewCheckpoint | FailedAttempt | NewChild) -> None:
+        """Return when the rows are durable."""
+        added = [self.around.commit.add(row) for row in rows]
         try:
-            await self.around.commit.add(row)
+            for stored in added:
+                await stored
         except LeaseLost:
             self.lose()
 
@@ -214,9 +294,9 @@ class Pass:
 
     def _release(self) -> None:
         """Let the blocked branches unwind; what does not end by itself is cut."""
-        waits = [wait for wait in self._blocked.values() if wait is not None]
-        if waits:
-            self.earliest_wait = min(waits)
+        if self._is_over:
+            self._end()
+        self.waits += [wait for wait, _ in self._blocked.values() if wait is not None]
         for never in self._blocked:
             if not never.done():
                 self.was_refused = True
@@ -258,6 +338,8 @@ class Pass:
             turns, activity = QUIET_TURNS, self._activity
         if turns:
             self._loop.call_soon(self._look, turns - 1, activity)
+        elif self._tell_next():
+            self._look_soon()
         else:
             self.close(Closing.SUSPENDED)
 
@@ -267,12 +349,23 @@ class Pass:
         """Run the workflow's function as a task of its own, and return it when it has ended, or is left behind."""
         over = self._over = self._loop.create_future()
         root = self._root = self._loop.create_task(work)
-        root.add_done_callback(lambda _: self._end())
+        root.add_done_callback(lambda _: self._root_done())
         try:
             await over
         finally:
             root.cancel()
         return root
+
+    def _root_done(self) -> None:
+        """The function has ended; branches that it left while it is being cancelled may still clean up."""
+        if self.interruption is None or self.closing is not None or not (self._active or self._blocked):
+            self._end()
+        elif not self._active:
+            self._look_soon()
+
+    @property
+    def _is_over(self) -> bool:
+        return self._root is not None and self._root.done()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A task of the engine's that ends with the pass."""
@@ -291,6 +384,8 @@ class Pass:
             self.closing = Closing.ENDED
         self._is_cut = True
         self._stop_timer()
+        if self._grace is not None:
+            self._grace.cancel()
         root, self._root, self._over = self._root, None, None
         left = {task for task in self._tasks if not task.done()}
         for task in left:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 
-from stepwell.codec import Codec, resolve_annotation, result_codec
+from stepwell.codec import Codec, codec_for, resolve_annotation, result_codec
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import DEFAULT_QUEUE
 from stepwell.core.replay import checked_name
 from stepwell.core.retry import Retry
 from stepwell.core.schedule import ScheduleSpec
 from stepwell.core.triggers import Trigger, as_triggers
-from stepwell.errors import InvalidOption, UnknownWorkflow
-from stepwell.inputs import InputCodec
+from stepwell.errors import InvalidInput, InvalidOption, UnknownWorkflow
+from stepwell.inputs import NOTHING, InputCodec, unchecked_input
 from stepwell.runtime.declared import polls_of, specs_of
 from stepwell.runtime.functions import duration_option
 from stepwell.runtime.step import Step
@@ -44,6 +44,14 @@ class Workflow(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R | Awaitable[R]:
         return self.function(*args, **kwargs)
+
+
+class Bound(NamedTuple):
+    """A workflow, the queue its executions go to, and their checked input."""
+
+    workflow: str
+    queue: str
+    input: bytes
 
 
 class Registry:
@@ -77,6 +85,32 @@ class Registry:
     def schedules(self) -> tuple[ScheduleSpec, ...]:
         """What the workflows' triggers declare."""
         return tuple(self._schedules.values())
+
+    def bound(self, workflow: Workflow[..., Any] | str, value: Any) -> Bound:
+        """The workflow with this input: the value of its one parameter, or a mapping of its parameters.
+
+        A process without workflows is a bare client: the worker will check the input. Raises InvalidInput.
+        """
+        if isinstance(workflow, str):
+            if not self.names:
+                return Bound(checked_name(workflow, "a workflow"), DEFAULT_QUEUE, unchecked_input(workflow, value))
+            workflow = self[workflow]
+        codec = workflow.input
+        if value is NOTHING:
+            return Bound(workflow.id, workflow.queue, codec.bind((), {}))
+        if len(codec.names) == 1:
+            return Bound(workflow.id, workflow.queue, codec.bind((value,), {}))
+        if isinstance(value, Mapping):
+            return Bound(workflow.id, workflow.queue, codec.bind((), value))
+        raise InvalidInput(
+            workflow.id, [("$", f"give a mapping of its parameters ({', '.join(codec.names) or 'none'})")]
+        )
+
+    def output(self, workflow: Workflow[..., Any] | str) -> Codec[Any]:
+        """How the workflow's result is read; as plain JSON, if this process does not have it."""
+        if isinstance(workflow, Workflow):
+            return workflow.output
+        return self._workflows[workflow].output if workflow in self else codec_for(Any)
 
     def add(
         self,

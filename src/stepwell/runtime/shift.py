@@ -20,6 +20,7 @@ from stepwell.runtime.passes import Closing, Pass, Replaced, Surroundings
 from stepwell.runtime.registry import Registry, Workflow
 from stepwell.store.base import Backend
 from stepwell.store.flush import GroupCommit
+from stepwell.store.together import Together
 
 log = logging.getLogger("stepwell.worker")
 
@@ -39,6 +40,7 @@ class WorkerSettings:
     workflow_threads: int = 64
     short_wait: timedelta = timedelta(seconds=2)
     is_strict: bool = True
+    cancel_grace: timedelta = timedelta(minutes=5)
     random: Callable[[], float] = SystemRandom().random
     replaced: Replaced | None = None
 
@@ -82,6 +84,10 @@ class Shift:
             settings.random,
             settings.short_wait,
             settings.is_strict,
+            settings.cancel_grace,
+            registry,
+            Together(store.look),
+            Together(store.called),
             settings.replaced,
         )
         self._passes: dict[ExecutionId, Pass] = {}
@@ -105,8 +111,6 @@ class Shift:
         workflow = self._registry[claimed.workflow]
         # made here, not in the task: what is closed before the task begins must find it
         pass_ = self._passes[claimed.id] = Pass(claimed, self._around, retry=workflow.retry)
-        if claimed.cancel_requested_at is not None:
-            pass_.close(Closing.CANCELLED)
         task = asyncio.get_running_loop().create_task(self._run(pass_, workflow))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -131,7 +135,7 @@ class Shift:
     def _cancel(self, ids: Iterable[ExecutionId]) -> None:
         for execution_id in ids:
             if pass_ := self._passes.get(execution_id):
-                pass_.close(Closing.CANCELLED)
+                pass_.interrupt(Closing.CANCELLED, until=self._store.now() + self._settings.cancel_grace)
 
     def lose(self, error: Exception) -> None:
         """The session has ended, or nobody knows: stop everything at once, write nothing more."""

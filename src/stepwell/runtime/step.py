@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime
-from typing import Any, Concatenate, ParamSpec, TypeVar, overload
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar, overload
 from uuid import UUID
 
-from stepwell.codec import Codec, codec_for, digest
-from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
-from stepwell.core.model import Kind, NewCheckpoint
+from stepwell.codec import digest
+from stepwell.core.duration import DurationLike, parse_duration
+from stepwell.core.model import Kind, Sent
 from stepwell.core.replay import checked_name, derived_random, derived_uuid
 from stepwell.core.retry import Retry
-from stepwell.errors import Diverged, InvalidOption
-from stepwell.runtime import attempts, mapping, transacting
+from stepwell.errors import InvalidOption
+from stepwell.inputs import NOTHING
+from stepwell.runtime import attempts, children, firsts, mapping, sending, transacting, waits
 from stepwell.runtime.attempts import Call
+from stepwell.runtime.children import ChildCall
 from stepwell.runtime.context import current_step
-from stepwell.runtime.functions import NO_OPTIONS, StepOptions, defaults_of, duration_option, shape_of
+from stepwell.runtime.firsts import First, TimerWait
+from stepwell.runtime.functions import (
+    NO_OPTIONS,
+    StepOptions,
+    defaults_of,
+    duration_option,
+    is_workflow,
+    shape_of,
+)
 from stepwell.runtime.passes import Key, Pass
+from stepwell.runtime.sending import new_event
+from stepwell.runtime.times import end_of, recorded
+from stepwell.runtime.topics import EventWait, event_wait
+
+if TYPE_CHECKING:
+    from stepwell.runtime.registry import Workflow
+
+
+AnyWorkflow: TypeAlias = "Workflow[..., Any] | str"
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-
-_TIME: Codec[datetime] = codec_for(datetime)
 
 
 class Step:
@@ -71,23 +87,33 @@ class Step:
 
     @overload
     async def map(
+        self, name: str, function: Workflow[..., R], items: Iterable[Any], /, *, concurrency: int = 20
+    ) -> list[R]: ...
+    @overload
+    async def map(
         self, name: str, function: Callable[[T], Awaitable[R]], items: Iterable[T], /, *, concurrency: int = 20
     ) -> list[R]: ...
     @overload
     async def map(
         self, name: str, function: Callable[[T], R], items: Iterable[T], /, *, concurrency: int = 20
     ) -> list[R]: ...
-    async def map(
-        self, name: str, function: Callable[[T], Any], items: Iterable[T], /, *, concurrency: int = 20
-    ) -> list[Any]:
+    async def map(self, name: str, function: Any, items: Iterable[Any], /, *, concurrency: int = 20) -> list[Any]:
         """The results of `function(item)` for every item, in their order; each item is stored by itself.
 
-        At most `concurrency` items run at once. A pass that was cut goes on with the items that are not stored. Once an
+        The function may be a workflow: each item is then the input of a child (see call). At most `concurrency` items
+        run at once. A pass that was cut goes on with the items that are not stored. Once an
         item has used up its attempts no more are begun, and when those under way have ended, its StepFailed is raised.
         """
         key = self._pass.key(name)
+        is_child = is_workflow(function)
         call = self._call(key, Kind.ITEM, function, (), {})
-        return await mapping.run(self._pass, call, items, concurrency=concurrency)
+        return await mapping.run(
+            self._pass, call, items, concurrency=concurrency, perform=self._perform_child if is_child else None
+        )
+
+    async def _perform_child(self, pass_: Pass, item: Call) -> Any:
+        workflow: Any = item.function
+        return await children.perform_item(pass_, item, self._child(workflow, item.args[0]))
 
     @overload
     async def transaction(
@@ -113,24 +139,128 @@ class Step:
 
         A long sleep holds no memory, thread or connection.
         """
-        try:
-            length = parse_duration(duration)
-        except InvalidDuration as error:
-            raise InvalidOption(f"sleep '{name}': {error}") from None
-        key = self._pass.key(checked_name(name, "a sleep"))
-        await self._sleep(key, digest((length,), {}), lambda: self._pass.now() + length)
+        await self._sleep(name, duration)
 
     async def sleep_until(self, name: str, at: datetime) -> None:
         """Return at that time, at once if it has passed. The time must say its zone."""
-        if at.tzinfo is None:
-            raise InvalidOption(f"sleep '{name}': {at!r} has no time zone; say which, as in datetime.now(UTC)")
+        await self._sleep(name, at)
+
+    async def _sleep(self, name: str, length: DurationLike | datetime) -> None:
+        wake_at = end_of(self._pass, f"sleep '{name}'", length)
         key = self._pass.key(checked_name(name, "a sleep"))
-        await self._sleep(key, digest((at,), {}), lambda: at.astimezone(UTC))
+        asked = length if isinstance(length, datetime) else parse_duration(length)
+        until = await recorded(self._pass, key, Kind.SLEEP, digest((asked,), {}), wake_at)
+        await self._pass.wait_until(until, f"timer '{key}'")
+
+    @overload
+    async def wait_for_event(
+        self,
+        name: str,
+        *,
+        type: type[T],
+        event: str | None = None,
+        key: str | None = None,
+        timeout: DurationLike | datetime | None = None,
+        since: datetime | DurationLike | None = None,
+    ) -> T | None: ...
+    @overload
+    async def wait_for_event(
+        self,
+        name: str,
+        *,
+        event: str | None = None,
+        key: str | None = None,
+        timeout: DurationLike | datetime | None = None,
+        since: datetime | DurationLike | None = None,
+    ) -> Any: ...
+    async def wait_for_event(
+        self,
+        name: str,
+        *,
+        type: Any = Any,
+        event: str | None = None,
+        key: str | None = None,
+        timeout: DurationLike | datetime | None = None,
+        since: datetime | DurationLike | None = None,
+    ) -> Any:
+        """The payload of the next event, read as `type`; None when none was sent within `timeout`.
+
+        The event is called `event`, by default like the wait. With a `key` it is any event sent with that key; without
+        one, an event sent to this very execution. Each wait of an execution takes the next event, beginning with those
+        sent since the execution was accepted, or since a time, or so long before. While it waits it holds nothing.
+        Raises StepFailed when the payload does not fit the type: the event counts as taken.
+        """
+        wait = event_wait(event or name, key=key, type=type, since=since)
+        return await waits.event(self._pass, self._pass.key(name), wait, timeout)
+
+    async def first(self, name: str, /, **waits: EventWait | TimerWait | ChildCall) -> First:
+        """Which of the waits ends first, and its value; stored once, the same on every pass.
+
+        Waits are made by `step.event`, `step.timer` and `step.child`, and named:
+        `await step.first("decision", approved=step.event("approval"), late=step.timer("7d"))`. An event or child that
+        comes later stays what it is: the event is there for the next wait, the child is cancelled. Raises StepFailed
+        when the first one's payload does not fit its type, ChildFailed when its child failed.
+        """
+        return await firsts.run(self._pass, self._pass.key(name), waits)
+
+    def event(
+        self,
+        event: str,
+        *,
+        key: str | None = None,
+        type: Any = Any,
+        since: datetime | DurationLike | None = None,
+    ) -> EventWait:
+        """For `first`: the next event of this name. See wait_for_event."""
+        return event_wait(event, key=key, type=type, since=since)
+
+    def timer(self, length: DurationLike | datetime) -> TimerWait:
+        """For `first`: a duration, counted from when it is first asked for, or a time."""
+        return TimerWait(length)
+
+    def child(self, workflow: AnyWorkflow, input: Any = NOTHING) -> ChildCall:
+        """For `first`: the result of a child. See call."""
+        return self._child(workflow, input)
+
+    @overload
+    async def call(self, name: str, workflow: Workflow[..., R], input: Any = NOTHING) -> R: ...
+    @overload
+    async def call(self, name: str, workflow: str, input: Any = NOTHING) -> Any: ...
+    async def call(self, name: str, workflow: AnyWorkflow, input: Any = NOTHING) -> Any:
+        """The result of a child execution, which any worker may run; this one holds nothing while it waits.
+
+        `input` is as in App.start. Cancelling this execution cancels the child. Raises ChildFailed when the child
+        failed or was cancelled, InvalidInput.
+        """
+        asked = self._child(workflow, input)
+        return await children.call(self._pass, self._pass.key(name), asked)
+
+    async def start(self, name: str, workflow: AnyWorkflow, input: Any = NOTHING, *, tags: Sequence[str] = ()) -> UUID:
+        """The id of a child execution, started once, that goes on by itself. Raises InvalidInput."""
+        asked = self._child(workflow, input)._replace(tags=tuple(tags))
+        return await children.start(self._pass, self._pass.key(name), asked)
+
+    async def send_event(
+        self,
+        name: str,
+        payload: Any = None,
+        *,
+        event: str | None = None,
+        key: str | None = None,
+        to: UUID | None = None,
+        id: str | None = None,
+    ) -> Sent:
+        """Send an event, once: to those who wait for it with this `key`, or to the execution `to`. See App.send_event.
+
+        It is called `event`, by default like this call. Raises StepFailed when there is no such execution.
+        """
+        new = new_event(event or name, payload, key=key, to=to, id=id)
+        return await sending.send(self._pass, self._pass.key(name), new, to)
 
     async def now(self) -> datetime:
         """The time (UTC) when this call was first made; the same on every pass."""
         key = self._pass.key("now")
-        return await self._recorded(key, Kind.VALUE, 0, self._pass.now)
+        return await recorded(self._pass, key, Kind.VALUE, 0, self._pass.now)
 
     def uuid(self) -> UUID:
         """A random UUID, the same on every pass."""
@@ -169,31 +299,9 @@ class Step:
             digest(args, kwargs),
         )
 
-    async def _sleep(self, key: Key, arguments: int, wake_at: Callable[[], datetime]) -> None:
-        until = await self._recorded(key, Kind.SLEEP, arguments, wake_at)
-        await self._pass.wait_until(until, f"timer '{key}'")
-
-    async def _recorded(self, key: Key, kind: Kind, arguments: int, make: Callable[[], datetime]) -> datetime:
-        """The time stored under this key; made and stored on the first pass."""
-        try:
-            stored = self._pass.replay.stored(key, kind)
-        except Diverged as error:
-            await self._pass.diverge(error)
-        if stored is None:
-            await self._pass.begin_work(key)
-            try:
-                value, at = _TIME.encode(make())
-                await self._pass.store(NewCheckpoint(self._pass.id, key, kind, arguments, value))
-            finally:
-                self._pass.leave()
-            return at
-        await asyncio.sleep(0)  # as in attempts.run
-        until = _TIME.decode(stored.value)
-        if kind is Kind.SLEEP and stored.digest != arguments and until > self._pass.now():
-            await self._pass.diverge(
-                Diverged(step=key, expected=f"a sleep until {until:%Y-%m-%d %H:%M:%S}Z", met="another")
-            )
-        return until
+    def _child(self, workflow: AnyWorkflow, input: Any) -> ChildCall:
+        registry = self._pass.around.registry
+        return ChildCall(registry.bound(workflow, input), registry.output(workflow))
 
 
 def _named(name: Any, args: tuple[Any, ...]) -> tuple[str, Callable[..., Any], tuple[Any, ...]]:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import CancelledError
 from datetime import datetime
-from typing import Any, Concatenate, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 from uuid import UUID
 
 from stepwell.core.duration import DurationLike
+from stepwell.core.model import Sent
 from stepwell.core.retry import Retry
 from stepwell.errors import InvalidOption
+from stepwell.inputs import NOTHING
+from stepwell.runtime.children import ChildCall
 from stepwell.runtime.context import running_step
+from stepwell.runtime.firsts import AnyWait, First, TimerWait
 from stepwell.runtime.passes import Suspend
-from stepwell.runtime.step import Step
+from stepwell.runtime.step import AnyWorkflow, Step
+from stepwell.runtime.topics import EventWait
+
+if TYPE_CHECKING:
+    from stepwell.runtime.registry import Workflow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,15 +59,17 @@ class SyncStep:
 
     @overload
     def map(
+        self, name: str, function: Workflow[..., R], items: Iterable[Any], /, *, concurrency: int = 20
+    ) -> list[R]: ...
+    @overload
+    def map(
         self, name: str, function: Callable[[T], Awaitable[R]], items: Iterable[T], /, *, concurrency: int = 20
     ) -> list[R]: ...
     @overload
     def map(
         self, name: str, function: Callable[[T], R], items: Iterable[T], /, *, concurrency: int = 20
     ) -> list[R]: ...
-    def map(
-        self, name: str, function: Callable[[T], Any], items: Iterable[T], /, *, concurrency: int = 20
-    ) -> list[Any]:
+    def map(self, name: str, function: Any, items: Iterable[Any], /, *, concurrency: int = 20) -> list[Any]:
         """See Step.map."""
         return self._await(self._step.map(name, function, items, concurrency=concurrency))
 
@@ -82,6 +92,79 @@ class SyncStep:
     def sleep_until(self, name: str, at: datetime) -> None:
         """See Step.sleep_until."""
         self._await(self._step.sleep_until(name, at))
+
+    @overload
+    def wait_for_event(
+        self,
+        name: str,
+        *,
+        type: type[T],
+        event: str | None = None,
+        key: str | None = None,
+        timeout: DurationLike | datetime | None = None,
+        since: datetime | DurationLike | None = None,
+    ) -> T | None: ...
+    @overload
+    def wait_for_event(
+        self,
+        name: str,
+        *,
+        event: str | None = None,
+        key: str | None = None,
+        timeout: DurationLike | datetime | None = None,
+        since: datetime | DurationLike | None = None,
+    ) -> Any: ...
+    def wait_for_event(self, name: str, **options: Any) -> Any:
+        """See Step.wait_for_event."""
+        return self._await(self._step.wait_for_event(name, **options))
+
+    def first(self, name: str, /, **waits: AnyWait) -> First:
+        """See Step.first."""
+        return self._await(self._step.first(name, **waits))
+
+    def event(
+        self,
+        event: str,
+        *,
+        key: str | None = None,
+        type: Any = Any,
+        since: datetime | DurationLike | None = None,
+    ) -> EventWait:
+        """See Step.event."""
+        return self._step.event(event, key=key, type=type, since=since)
+
+    def timer(self, length: DurationLike | datetime) -> TimerWait:
+        """See Step.timer."""
+        return self._step.timer(length)
+
+    def child(self, workflow: AnyWorkflow, input: Any = NOTHING) -> ChildCall:
+        """See Step.child."""
+        return self._step.child(workflow, input)
+
+    @overload
+    def call(self, name: str, workflow: Workflow[..., R], input: Any = NOTHING) -> R: ...
+    @overload
+    def call(self, name: str, workflow: str, input: Any = NOTHING) -> Any: ...
+    def call(self, name: str, workflow: AnyWorkflow, input: Any = NOTHING) -> Any:
+        """See Step.call."""
+        return self._await(self._step.call(name, workflow, input))
+
+    def start(self, name: str, workflow: AnyWorkflow, input: Any = NOTHING, *, tags: Sequence[str] = ()) -> UUID:
+        """See Step.start."""
+        return self._await(self._step.start(name, workflow, input, tags=tags))
+
+    def send_event(
+        self,
+        name: str,
+        payload: Any = None,
+        *,
+        event: str | None = None,
+        key: str | None = None,
+        to: UUID | None = None,
+        id: str | None = None,
+    ) -> Sent:
+        """See Step.send_event."""
+        return self._await(self._step.send_event(name, payload, event=event, key=key, to=to, id=id))
 
     def now(self) -> datetime:
         """See Step.now."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from stepwell.core.model import Batch, Ending, ExecutionId, FailedAttempt, NewCheckpoint, SessionId
+from stepwell.core.model import Batch, Ending, ExecutionId, FailedAttempt, NewCheckpoint, NewChild, SessionId
 from stepwell.errors import DatabaseUnavailable, InvalidValue, LeaseLost
 from stepwell.store.base import Store
 
@@ -29,7 +29,7 @@ PASSING = ("40", "53", "55", "57", "58")
 MAX_TRIES = 20
 PAUSE_SECONDS = 0.1  # and one more of it after each try: about 20 s in all, while the heartbeat keeps the lease
 
-_Row = NewCheckpoint | FailedAttempt | Ending
+_Row = NewCheckpoint | FailedAttempt | Ending | NewChild
 
 
 class GroupCommit:
@@ -146,10 +146,16 @@ def _batch(rows: Iterable[_Row]) -> Batch:
     checkpoints: list[NewCheckpoint] = []
     attempts: list[FailedAttempt] = []
     endings: list[Ending] = []
-    kinds: dict[type, list[Any]] = {NewCheckpoint: checkpoints, FailedAttempt: attempts, Ending: endings}
+    children: list[NewChild] = []
+    kinds: dict[type, list[Any]] = {
+        NewCheckpoint: checkpoints,
+        FailedAttempt: attempts,
+        Ending: endings,
+        NewChild: children,
+    }
     for row in rows:
         kinds[type(row)].append(row)
-    return Batch(checkpoints, attempts, endings)
+    return Batch(checkpoints, attempts, endings, children)
 
 
 def _fail(rows: Iterable[tuple[_Row, asyncio.Future[None]]], error: Exception) -> None:

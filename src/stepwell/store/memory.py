@@ -50,7 +50,7 @@ from stepwell.store.base import Catalog, Pulse, Transaction
 from stepwell.store.clock import VirtualClock
 from stepwell.store.identity import new_id
 from stepwell.store.memory_catalog import MemoryCatalog
-from stepwell.store.memory_rows import CANCELLED_PARENT, ExecutionRow, WorkerRow, Written
+from stepwell.store.memory_rows import ENDED_PARENT, ExecutionRow, WorkerRow, Written
 from stepwell.store.memory_topics import Topics
 from stepwell.store.memory_words import why
 
@@ -281,7 +281,7 @@ class MemoryStore:
             self._hint_work()
 
     def _end_family(self, rows: Sequence[ExecutionRow], *, but: Collection[ExecutionId] = ()) -> None:
-        """What has ended waits no longer; its caller goes on; what a cancelled one has called is cancelled.
+        """What has ended waits no longer; its caller goes on; what it has called is cancelled, unless it failed.
 
         `but`: callers who are due anyway.
         """
@@ -293,13 +293,13 @@ class MemoryStore:
         if any(woken):
             self._hint_work()
         for row in ended:
-            if row.status is Status.CANCELLED:
+            if row.status in (Status.COMPLETED, Status.CANCELLED):
                 self._cancel_children(row)
 
     def _cancel_children(self, parent: ExecutionRow) -> None:
         children = [row for row in self._executions.values() if row.caller == parent.id and not row.status.is_final]
         for row in children:
-            row.ask_to_cancel(row.cancel_reason or CANCELLED_PARENT, self.clock.now())
+            row.ask_to_cancel(row.cancel_reason or ENDED_PARENT, self.clock.now())
         self._hint_done(children)
         if any(row.status is Status.PENDING for row in children):
             self._hint_work()

@@ -36,7 +36,7 @@ from stepwell.core.status import Status, may_move
 
 Written = NewCheckpoint | FailedAttempt | Ending
 
-CANCELLED_PARENT = "its parent was cancelled"
+ENDED_PARENT = "its parent has ended"
 
 _ITEM = re.compile(r"/#[0-9]+\Z")  # the end of a map item's key
 
@@ -236,7 +236,9 @@ class ExecutionRow:
     def called(self) -> Child:
         """What its parent sees of it."""
         new = self.new
-        return Child(new.id, new.workflow, self.status, new.input, self.result, self.error, self.reason)
+        return Child(
+            new.id, new.workflow, self.status, new.input, self.result, self.error, self.reason, self.finished_at
+        )
 
     def shown(self, why: str | None) -> Execution:
         """What a caller sees of it."""

@@ -33,8 +33,8 @@ with near as materialized (
 ), children as (
     update stepwell.execution x
     set cancel_requested_at = coalesce(x.cancel_requested_at, now()),
-        cancel_reason = coalesce(x.cancel_reason, 'its parent was cancelled'),
-        reason = case when x.passes = 0 then 'its parent was cancelled' else 'is being cancelled' end,
+        cancel_reason = coalesce(x.cancel_reason, 'its parent has ended'),
+        reason = case when x.passes = 0 then 'its parent has ended' else 'is being cancelled' end,
         status = case when x.passes = 0 then 'cancelled' when x.owner is null then 'pending' else x.status end,
         due_at = case when x.owner is null and x.passes > 0 then now() end,
         finished_at = case when x.passes = 0 then now() end

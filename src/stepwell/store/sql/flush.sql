@@ -4,9 +4,10 @@
 -- its id: joined by owner it would read every execution of this worker for every row). An accepted cancel wins over any end,
 -- because the caller was told so; an execution that would only stop for a while and has not been told yet is due now.
 -- A pass that would wait is due now, too, if `signals` has moved since it was claimed: what it waits for may have come.
--- The end of a called child lets its parent go on; a cancelled parent's called children are asked to be cancelled. Where
--- there are such relatives (`kin`), all rows are locked first (`held`), in one order; each is then written by one of the
--- updates, by what `held` has seen. Membership is asked by subquery, which is hashed: a join of CTEs would be quadratic.
+-- The end of a called child lets its parent go on; what a parent has called and, completed or cancelled, waits for no longer
+-- is asked to be cancelled (a failed one may be retried, and then asks for its children again). Where there are such
+-- relatives (`kin`), all rows are locked first (`held`), in one order; each is then written by one of the updates, by what
+-- `held` has seen. Membership is asked by subquery, which is hashed: a join of CTEs would be quadratic.
 -- Locks: worker (shared), execution in the order of the ids.
 with me as materialized (
     select id from stepwell.worker where id = $1::uuid for key share
@@ -43,13 +44,13 @@ with me as materialized (
     from me cross join stepwell.execution e
     where e.id = any(array(select id from kin union select id from ends where exists (select from kin)))
     order by uuid_send(e.id) for no key update of e
-), cancelled as materialized (
+), closed as materialized (
     select h.id from held h
-    where h.is_written and (h.is_cancelling or h.id in (select id from ends where status = 'cancelled'))
+    where h.is_written and (h.is_cancelling or h.id in (select id from ends where status in ('completed', 'cancelled')))
 ), news as materialized (
     select id from kin where is_its = 'parent' and because_of in (select id from held where is_written)
 ), doomed as materialized (
-    select id from kin where is_its = 'child' and because_of in (select id from cancelled)
+    select id from kin where is_its = 'child' and because_of in (select id from closed)
 ), ch as (
     insert into stepwell.execution (id, workflow, queue, input, parent_id, parent_key, is_called, tags,
                                     status, due_at, finished_at, cancel_requested_at, cancel_reason, reason)
@@ -58,9 +59,9 @@ with me as materialized (
            case when n.is_doomed then 'cancelled' else 'pending' end,
            case when not n.is_doomed then now() end,
            case when n.is_doomed then now() end, case when n.is_doomed then now() end,
-           case when n.is_doomed then 'its parent was cancelled' end, case when n.is_doomed then 'its parent was cancelled' end
+           case when n.is_doomed then 'its parent has ended' end, case when n.is_doomed then 'its parent has ended' end
     from me cross join (
-        select c.*, c.is_called and c.parent_id in (select id from cancelled) as is_doomed
+        select c.*, c.is_called and c.parent_id in (select id from closed) as is_doomed
         from unnest($22::uuid[], $23::text[], $24::text[], $25::bytea[], $26::uuid[], $27::text[], $28::boolean[], $29::text[])
             as c(id, workflow, queue, input, parent_id, parent_key, is_called, tags)) n
     where (select x.owner from stepwell.execution x where x.id = n.parent_id) is not distinct from me.id
@@ -71,7 +72,7 @@ with me as materialized (
         crashes = 0,
         signals = case when n.has_news and not n.is_final then x.signals + 1 else x.signals end,
         cancel_requested_at = case when n.is_doomed then coalesce(x.cancel_requested_at, now()) else x.cancel_requested_at end,
-        cancel_reason = case when n.is_doomed then coalesce(x.cancel_reason, 'its parent was cancelled') else x.cancel_reason end,
+        cancel_reason = case when n.is_doomed then coalesce(x.cancel_reason, 'its parent has ended') else x.cancel_reason end,
         status = case
             when n.is_final and x.cancel_requested_at is not null then 'cancelled'
             when n.status = 'waiting' and (x.signals <> n.signals or n.has_news or n.is_doomed
@@ -106,8 +107,8 @@ with me as materialized (
 ), orphaned as (
     update stepwell.execution x
     set cancel_requested_at = coalesce(x.cancel_requested_at, now()),
-        cancel_reason = coalesce(x.cancel_reason, 'its parent was cancelled'),
-        reason = case when x.passes = 0 then 'its parent was cancelled' else 'is being cancelled' end,
+        cancel_reason = coalesce(x.cancel_reason, 'its parent has ended'),
+        reason = case when x.passes = 0 then 'its parent has ended' else 'is being cancelled' end,
         status = case when x.passes = 0 then 'cancelled' when x.owner is null then 'pending' else x.status end,
         due_at = case when x.owner is null and x.passes > 0 then now() end,
         finished_at = case when x.passes = 0 then now() end

@@ -32,7 +32,7 @@ with dead as (
         due_at = case when e.crashes + 1 < $1::int then now() end,
         finished_at = case when e.crashes + 1 >= $1::int then now() end,
         cancel_requested_at = case when mine.is_doomed then coalesce(e.cancel_requested_at, now()) else e.cancel_requested_at end,
-        cancel_reason = case when mine.is_doomed then coalesce(e.cancel_reason, 'its parent was cancelled') else e.cancel_reason end,
+        cancel_reason = case when mine.is_doomed then coalesce(e.cancel_reason, 'its parent has ended') else e.cancel_reason end,
         status = case
             when e.crashes + 1 < $1::int then 'pending'
             when e.cancel_requested_at is not null then 'cancelled'
@@ -61,8 +61,8 @@ with dead as (
 ), orphaned as (
     update stepwell.execution e
     set cancel_requested_at = coalesce(e.cancel_requested_at, now()),
-        cancel_reason = coalesce(e.cancel_reason, 'its parent was cancelled'),
-        reason = case when e.passes = 0 then 'its parent was cancelled' else 'is being cancelled' end,
+        cancel_reason = coalesce(e.cancel_reason, 'its parent has ended'),
+        reason = case when e.passes = 0 then 'its parent has ended' else 'is being cancelled' end,
         status = case when e.passes = 0 then 'cancelled' when e.owner is null then 'pending' else e.status end,
         due_at = case when e.owner is null and e.passes > 0 then now() end,
         finished_at = case when e.passes = 0 then now() end

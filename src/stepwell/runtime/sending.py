@@ -1,0 +1,70 @@
+"""Events that a workflow sends: accepted once, however often the step is begun."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from stepwell.codec import codec_for, digest
+from stepwell.core.events import address
+from stepwell.core.failure import failure_of
+from stepwell.core.model import Kind, NewCheckpoint, NewEvent, Sent
+from stepwell.core.replay import idempotency_key
+from stepwell.core.roundtrip import is_plain
+from stepwell.errors import Diverged, InvalidOption, InvalidValue, UnknownExecution
+from stepwell.runtime.attempts import check_digest, step_failed
+from stepwell.runtime.outages import outlast
+from stepwell.runtime.passes import Key, Pass
+from stepwell.runtime.topics import checked_event, checked_event_id, checked_event_key
+from stepwell.stored_failures import encode_failure
+
+
+def new_event(name: str, payload: Any, *, key: str | None, to: UUID | None, id: str | None) -> NewEvent:
+    """An event as it was asked for. Raises InvalidOption, InvalidValue."""
+    if key is not None and to is not None:
+        raise InvalidOption(f"event '{name}': give a key, or the execution it goes to, not both")
+    receiver = address(key=checked_event_key(key), execution_id=to)
+    return NewEvent(checked_event(name), receiver, _payload(name, payload), checked_event_id(id))
+
+
+async def send(pass_: Pass, key: Key, event: NewEvent, receiver: object) -> Sent:
+    """What became of the event. Without an id of its own, it has the call's. Raises StepFailed: no such receiver."""
+    arguments = digest((event.name, event.address, event.payload), {})
+    try:
+        stored = pass_.replay.stored(key, Kind.EVENT)
+        if stored is not None:
+            await asyncio.sleep(0)  # as in attempts.run
+            check_digest(pass_, key, stored.digest, arguments)
+            return _read(key, stored.is_failure, stored.value)
+    except Diverged as error:
+        await pass_.diverge(error)
+    await pass_.begin_work(key)
+    try:
+        named = event if event.id is not None else event._replace(id=idempotency_key(pass_.id, key))
+        sent = await outlast(pass_.around, lambda: pass_.around.store.send(named))
+        if sent is None:
+            value = encode_failure(failure_of(UnknownExecution(receiver)))
+        else:
+            value = msgspec.json.encode(sent._asdict())
+        row = NewCheckpoint(pass_.id, key, Kind.EVENT, arguments, value, is_failure=sent is None)
+        await pass_.store(row)
+        return _read(key, row.is_failure, value)
+    finally:
+        pass_.leave()
+
+
+def _payload(name: str, value: object) -> bytes:
+    """JSON, by the value's own type, so that a dataclass needs no annotation."""
+    try:
+        return codec_for(Any if is_plain(value) else type(value)).encode(value)[0]
+    except InvalidValue as error:
+        raise error.at(f"payload of event '{name}'") from error
+
+
+def _read(key: Key, is_failure: bool, value: bytes) -> Sent:
+    if is_failure:
+        raise step_failed(key, value)
+    return Sent(**msgspec.json.decode(value))

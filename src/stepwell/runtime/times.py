@@ -1,0 +1,61 @@
+"""Times that are stored once: what a durable call took for now, or when its wait is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from stepwell.codec import Codec, codec_for
+from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
+from stepwell.core.model import Kind, NewCheckpoint
+from stepwell.errors import Diverged, InvalidOption
+
+if TYPE_CHECKING:
+    from stepwell.runtime.passes import Key, Pass
+
+_TIME: Codec[datetime] = codec_for(datetime)
+
+
+async def recorded(pass_: Pass, key: Key, kind: Kind, arguments: int, make: Callable[[], datetime]) -> datetime:
+    """The time stored under this key; made and stored on the first pass.
+
+    One that is still to come belongs to a wait under way: met with other arguments, the execution is parked.
+    """
+    try:
+        stored = pass_.replay.stored(key, kind)
+    except Diverged as error:
+        await pass_.diverge(error)
+    if stored is None:
+        await pass_.begin_work(key)
+        try:
+            value, at = _TIME.encode(make())
+            await pass_.store(NewCheckpoint(pass_.id, key, kind, arguments, value))
+        finally:
+            pass_.leave()
+        return at
+    await asyncio.sleep(0)  # as in attempts.run
+    until = _TIME.decode(stored.value)
+    if stored.digest != arguments and until > pass_.now():
+        await pass_.diverge(Diverged(step=key, expected=f"a wait until {until:%Y-%m-%d %H:%M:%S}Z", met="another"))
+    return until
+
+
+def end_of(pass_: Pass, name: str, length: DurationLike | datetime) -> Callable[[], datetime]:
+    """When a wait of that length is over, counted from when it is asked; or that time itself. Raises InvalidOption."""
+    if isinstance(length, datetime):
+        at = aware(name, length)
+        return lambda: at
+    try:
+        duration = parse_duration(length)
+    except InvalidDuration as error:
+        raise InvalidOption(f"'{name}': {error}") from None
+    return lambda: pass_.now() + duration
+
+
+def aware(name: str, at: datetime) -> datetime:
+    """The same time in UTC. Raises InvalidOption unless it says its zone."""
+    if at.tzinfo is None:
+        raise InvalidOption(f"'{name}': {at!r} has no time zone; say which, as in datetime.now(UTC)")
+    return at.astimezone(UTC)

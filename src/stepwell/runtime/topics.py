@@ -1,0 +1,202 @@
+"""The topics that an execution's waits read, and how far each has been read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from stepwell.codec import Codec, codec_for, digest
+from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
+from stepwell.core.events import address
+from stepwell.core.failure import Failure
+from stepwell.core.model import Checkpoint, Event, Kind, Look
+from stepwell.core.payload import pack, unpack
+from stepwell.errors import InvalidOption, InvalidValue
+from stepwell.runtime.outages import outlast
+from stepwell.runtime.times import aware
+
+if TYPE_CHECKING:
+    from stepwell.runtime.passes import Key, Pass
+
+MAX_EVENT_BYTES, MAX_KEY_BYTES, MAX_ID_BYTES = 400, 1_200, 800  # together an index entry, which holds 2,704
+OWN = "x"  # the address of an execution's own topic, as its history says it: a fork has another id
+
+
+class EventWait(NamedTuple):
+    """A wait for the next event of a topic. Made by `Step.event`, for `Step.first`."""
+
+    name: str
+    key: str | None
+    codec: Codec[Any]
+    since: datetime | timedelta | None
+
+    @property
+    def told(self) -> str:
+        """For people."""
+        return f"event '{self.name}'" + (f" with key '{self.key}'" if self.key is not None else "")
+
+    @property
+    def digest(self) -> int:
+        """Of what it waits for."""
+        return digest((self.name, self.key), {})
+
+
+class Position(msgspec.Struct):
+    """Where a taken event stood."""
+
+    name: str
+    address: str
+    number: int
+    sent_at: datetime
+
+
+class Taken(msgspec.Struct):
+    """The stored outcome of a wait: the event it took, or None for a time-out, a timer or a child; and which it was."""
+
+    event: Position | None
+    payload: msgspec.Raw = msgspec.Raw(b"null")
+    label: str | None = None
+
+
+def event_wait(name: str, *, key: str | None, type: Any, since: datetime | DurationLike | None) -> EventWait:
+    """A wait as it was asked for. Raises InvalidOption."""
+    return EventWait(checked_event(name), checked_event_key(key), codec_for(type), _since(name, since))
+
+
+def checked_event(name: object) -> str:
+    """The name of an event. Raises InvalidOption."""
+    return _checked("event", name, MAX_EVENT_BYTES)
+
+
+def checked_event_key(key: str | None) -> str | None:
+    """The key of an event. Raises InvalidOption."""
+    return None if key is None else _checked("event key", key, MAX_KEY_BYTES)
+
+
+def checked_event_id(id: str | None) -> str | None:
+    """The sender's id for an event. Raises InvalidOption."""
+    return None if id is None else _checked("event id", id, MAX_ID_BYTES)
+
+
+def _checked(what: str, value: object, limit_bytes: int) -> str:
+    if not isinstance(value, str):
+        raise InvalidOption(f"{what} {value!r:.100} is no text")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise InvalidOption(f"{what} {value!r:.100} has a lone surrogate, which is no character") from None
+    if not value or size > limit_bytes or "\0" in value:
+        raise InvalidOption(f"{what} {value!r:.100}: use 1 to {limit_bytes:,} bytes, without NUL")
+    return value
+
+
+def _since(name: str, since: datetime | DurationLike | None) -> datetime | timedelta | None:
+    if since is None or isinstance(since, datetime):
+        return since and aware(name, since)
+    try:
+        return parse_duration(since)
+    except InvalidDuration as error:
+        raise InvalidOption(f"event '{name}': since: {error}") from None
+
+
+class Topics:
+    """How far the execution has read each topic: each wait takes the next event."""
+
+    def __init__(self, history: Mapping[str, Checkpoint]) -> None:
+        self._read: dict[tuple[str, str], int] = {}
+        for checkpoint in history.values():
+            if checkpoint.kind in (Kind.WAIT, Kind.FIRST):
+                self._note(_ended.decode(unpack(checkpoint.value)).event)
+
+    def _note(self, position: Position | None) -> None:
+        if position is not None:
+            topic = position.name, position.address
+            self._read[topic] = max(position.number, self._read.get(topic, 0))
+
+    async def next(
+        self, pass_: Pass, key: Key, wait: EventWait, until: datetime | None
+    ) -> tuple[Position, Event] | None:
+        """The next event for this wait, which has taken it now, and where it stands.
+
+        None: there is none that was sent in time; from now on one that comes wakes the execution.
+        """
+        while True:
+            event = await self.look(pass_, key, wait)
+            if event is None or (until is not None and event.sent_at > until):
+                return None
+            if event.number > self._read.get(_topic(wait), 0):
+                return self.take(wait, event), event
+            # another branch took it while this one looked
+
+    async def look(self, pass_: Pass, key: Key, wait: EventWait) -> Event | None:
+        """The next event of the wait's topic, not taken yet."""
+        receiver = address(key=wait.key, execution_id=pass_.id)
+        position = self._read.get(_topic(wait), 0)
+        look = Look(pass_.id, key, wait.name, receiver, position, _earliest(pass_, wait))
+        return await outlast(pass_.around, lambda: pass_.around.looks.ask(look))
+
+    def take(self, wait: EventWait, event: Event) -> Position:
+        """The event is this wait's from now on: the next wait on its topic gets the next one."""
+        position = Position(*_topic(wait), event.number, event.sent_at)
+        self._note(position)
+        return position
+
+
+def _topic(wait: EventWait) -> tuple[str, str]:
+    return wait.name, OWN if wait.key is None else address(key=wait.key)
+
+
+def _earliest(pass_: Pass, wait: EventWait) -> datetime:
+    if wait.since is None:
+        return pass_.execution.created_at
+    return wait.since if isinstance(wait.since, datetime) else pass_.execution.created_at - wait.since
+
+
+class Outcome(NamedTuple):
+    """What a wait that took an event stores, and its value for the workflow; no value when it is a failure."""
+
+    stored: bytes
+    is_failure: bool
+    value: Any = None
+
+
+def outcome_of(wait: EventWait, position: Position, event: Event, *, label: str | None = None) -> Outcome:
+    """The payload, if it fits the wait's type; else a failure, by which it is still known which event was taken."""
+    try:
+        value = wait.codec.decode(event.payload)
+        taken = Taken(position, msgspec.Raw(unpack(event.payload)), label)
+        return Outcome(pack(_encode(taken)), is_failure=False, value=value)
+    except InvalidValue as error:
+        failure = Failure(
+            "InvalidValue", f"{wait.told}, sent {event.sent_at:%Y-%m-%d %H:%M:%S} UTC: {error.path} {error.reason}"
+        )
+        return Outcome(failed_outcome(failure, position, label), is_failure=True)
+
+
+def failed_outcome(failure: Failure, position: Position | None, label: str | None = None) -> bytes:
+    """The stored form of a failure that ended a wait."""
+    return _encode({**msgspec.to_builtins(failure), "event": msgspec.to_builtins(position), "label": label})
+
+
+def without_event(payload: bytes = b"null", label: str | None = None) -> bytes:
+    """The stored form of a wait that was ended by something else: a time-out, or a child's result."""
+    return pack(_encode(Taken(None, msgspec.Raw(unpack(payload)), label)))
+
+
+def taken_of(data: bytes) -> Taken:
+    """What was stored."""
+    return _taken.decode(unpack(data))
+
+
+class _Ended(msgspec.Struct):
+    """What a history's positions are read from, successes and failures alike."""
+
+    event: Position | None = None
+
+
+_ended = msgspec.json.Decoder(_Ended)
+_taken = msgspec.json.Decoder(Taken)
+_encode = msgspec.json.Encoder().encode

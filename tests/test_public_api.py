@@ -14,6 +14,8 @@ import stepwell
 
 NAMES = {
     "App",
+    "Cancelled",
+    "ChildFailed",
     "DatabaseError",
     "DatabaseNotReady",
     "DatabaseUnavailable",
@@ -21,6 +23,7 @@ NAMES = {
     "Execution",
     "ExecutionCancelled",
     "ExecutionFailed",
+    "First",
     "Handle",
     "InvalidInput",
     "InvalidOption",
@@ -34,6 +37,7 @@ NAMES = {
     "Retry",
     "RetryAfter",
     "Schedule",
+    "Sent",
     "Status",
     "Step",
     "StepContext",

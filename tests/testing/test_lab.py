@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stepwell import App, ExecutionFailed, InvalidOption, Retry, Status, Step, SyncStep, current_step
+from stepwell import App, ExecutionFailed, InvalidOption, Retry, Status, Step, SyncStep, Tick, current_step, every
 from stepwell.store.memory import MemoryStore
 from stepwell.testing import Lab, Standstill, running
 from tests.runtime.lab import Gate
@@ -156,6 +156,41 @@ async def test_beginning_without_a_time_zone_is_refused() -> None:
     with pytest.raises(InvalidOption, match="has no time zone"):
         async with running(app, now=datetime(2026, 1, 1)):  # noqa: DTZ001
             pass
+
+
+# --- schedules ----------------------------------------------------------------------------------------------------
+
+ticking = App(MemoryStore())
+
+
+@ticking.workflow(trigger=every("6h"))
+async def report(tick: Tick, step: Step) -> str:
+    await step.sleep("write", "1h")
+    return f"{tick.at:%H:%M}"
+
+
+async def test_schedules_start_what_passing_time_starts() -> None:
+    async with asyncio.timeout(SIGNAL_SECONDS), running(ticking, now=NOON, schedules=True) as lab:
+        await lab.advance("25h")
+
+        reports = [await ticking.result(one.id) for one in await ticking.list()]
+
+    assert reports == ["12:00", "06:00", "00:00", "18:00"]
+
+
+async def test_schedules_do_nothing_unless_a_test_wants_them() -> None:
+    async with asyncio.timeout(SIGNAL_SECONDS), running(ticking, now=NOON) as lab:
+        await lab.advance("25h")
+
+        assert await ticking.list() == []
+
+
+async def test_waiting_for_an_end_goes_through_the_ticks_on_the_way() -> None:
+    async with asyncio.timeout(SIGNAL_SECONDS), running(ticking, now=NOON, schedules=True):
+        handle = await ticking.start(report, Tick("by hand", NOON, None), delay="13h")
+
+        assert await handle.result() == "12:00"
+        assert len(await ticking.list()) == 3
 
 
 # --- what cannot go on --------------------------------------------------------------------------------------------

@@ -52,17 +52,20 @@ class LabStore(MemoryStore):
 
     # --- time -----------------------------------------------------------------------------------------------------
 
-    @property
-    def is_quiet(self) -> bool:
+    async def is_quiet(self) -> bool:
         """Whether nothing runs and nothing is due: only time, or somebody from outside, can change anything."""
         if self._asked is None or any(row.owner is not None for row in self._executions.values()):
             return False
-        return not self._due(self._asked, self.clock.now())
+        if self._due(self._asked, self.clock.now()):
+            return False
+        return not (await self.catalog.due_schedules(self._asked.workflows)).due
 
-    @property
-    def next_due_at(self) -> datetime | None:
-        """When the next execution falls due."""
-        return self._next_due_at(self._asked, self.clock.now()) if self._asked is not None else None
+    async def next_due_at(self) -> datetime | None:
+        """When the next execution or the next tick of a schedule falls due."""
+        assert self._asked is not None, "it is asked when all is quiet"
+        next_tick_at = (await self.catalog.due_schedules(self._asked.workflows)).next_at
+        next_due_at = self._next_due_at(self._asked, self.clock.now())
+        return min(filter(None, [next_tick_at, next_due_at]), default=None)
 
     def pass_time(self, until: datetime) -> None:
         """It is that time now; the worker looks what is due."""

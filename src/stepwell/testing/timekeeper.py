@@ -53,20 +53,20 @@ class Timekeeper:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            self._look(await self._app.open())
+            await self._look(await self._app.open())
 
-    def _look(self, client: Client) -> None:
-        if not self._store.is_quiet:
+    async def _look(self, client: Client) -> None:
+        if not await self._store.is_quiet():
             return
         if self._target is not None and self._arrived is not None:
-            self._go_on_to(self._target, self._arrived)
+            await self._go_on_to(self._target, self._arrived)
         elif waited_for := self._store.unfinished(list(client.awaited)):
-            self._go_on_for(waited_for, client)
+            await self._go_on_for(waited_for, client)
         else:
             self._jumps = 0
 
-    def _go_on_to(self, target: datetime, arrived: asyncio.Future[None]) -> None:
-        due_at = self._store.next_due_at
+    async def _go_on_to(self, target: datetime, arrived: asyncio.Future[None]) -> None:
+        due_at = await self._store.next_due_at()
         if due_at is not None and due_at <= target:
             self._jump(due_at)
         else:
@@ -75,10 +75,10 @@ class Timekeeper:
             if not arrived.done():
                 arrived.set_result(None)
 
-    def _go_on_for(self, executions: Sequence[Execution], client: Client) -> None:
+    async def _go_on_for(self, executions: Sequence[Execution], client: Client) -> None:
         """Jump to what is due next, unless nobody waits for anything that could come."""
         parked = [one for one in executions if (one.why or "").startswith("parked")]
-        due_at = self._store.next_due_at
+        due_at = await self._store.next_due_at()
         if parked:
             _give_up(client, parked, "the code does not fit the history any more:")
         elif due_at is None:

@@ -21,13 +21,18 @@ LONGEST_DELAY = 1.0  # in the place of a random share: retries wait equally long
 
 
 class World:
-    """What a lab shows to a test. `first_id` is that of the first execution; at `crash_at` a worker dies."""
+    """What a lab shows to a test.
+
+    With `schedules` those of the app start executions. `first_id` is given to the first execution. At `crash_at` a
+    worker dies.
+    """
 
     def __init__(
         self,
         app: App,
         *,
         now: datetime | None = None,
+        schedules: bool = False,
         first_id: ExecutionId | None = None,
         crash_at: CrashPoint | None = None,
     ) -> None:
@@ -41,6 +46,7 @@ class World:
         self._settings = WorkerSettings(
             short_wait=timedelta(0), grace=GRACE, random=lambda: LONGEST_DELAY, replaced=self.bodies.replaced
         )
+        self._has_schedules = schedules
         self._working: asyncio.Task[None] | None = None
         self._is_ending = False
 
@@ -104,6 +110,9 @@ class World:
 
     async def _work(self, worker: Worker) -> None:
         """Worker after worker, as each one dies."""
+        if self._has_schedules:
+            registry = self.app.registry
+            await self.store.catalog.apply_schedules(registry.schedules, workflows=registry.names)
         while True:
             running_process.set(self._process)
             await worker.run()

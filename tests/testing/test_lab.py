@@ -210,7 +210,7 @@ async def test_waiting_for_what_is_parked_ends_with_the_reason(lab: Lab) -> None
         handle = await fickle.start("renamed")
         await other.settle()
         names.append("first")
-        with pytest.raises(Standstill, match=r"of 'renamed': parked: .*'rest'") as standstill:
+        with pytest.raises(Standstill, match=r"of 'renamed' is pending: parked: .*'rest'") as standstill:
             await handle.result()
 
     assert [one.id for one in standstill.value.executions] == [handle.id]

@@ -284,7 +284,7 @@ class Step:
         self, key: Key, kind: Kind, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Call:
         asked, declared, shape = self._options, defaults_of(function), shape_of(function)
-        if (replaced := self._pass.around.replaced) is not None:
+        if (replaced := self._pass.around.replaced) is not None and not is_workflow(function):
             function = replaced(key, function)
             shape = shape._replace(is_async=shape_of(function).is_async)  # its result is still that of the real one
         return Call(

@@ -20,7 +20,7 @@ class Standstill(AssertionError):
 
     def __init__(self, executions: Sequence[Execution], *, why: str) -> None:
         self.executions = executions
-        lines = [f"  execution {one.id} of '{one.workflow}': {one.why or one.status}" for one in executions[:SHOWN]]
+        lines = [f"  execution {one.id} of '{one.workflow}' is {one.status}: {one.why}" for one in executions[:SHOWN]]
         more = [f"  and {len(executions) - SHOWN} more"] if len(executions) > SHOWN else []
         super().__init__("\n".join([why, *lines, *more]))
 

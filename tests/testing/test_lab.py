@@ -297,6 +297,50 @@ async def test_crash_costs_no_time_and_loses_nothing_that_sleeps(lab: Lab) -> No
     assert len(await handle.result()) == 3
 
 
+async def test_fake_may_crash_in_the_middle_of_its_step(lab: Lab) -> None:
+    crashes: list[int] = []
+
+    async def crash_once() -> str:
+        crashes.append(1)
+        if len(crashes) == 1:
+            await lab.crash()
+        return "survived"
+
+    lab.fake("wait", crash_once)
+    handle = await app.start(patient)
+
+    assert await handle.result() == "survived"
+    assert len(crashes) == 2
+
+
+async def test_time_cannot_be_advanced_in_a_step(lab: Lab) -> None:
+    lab.fake("wait", lambda: lab.advance("1d"))
+
+    with pytest.raises(ExecutionFailed, match="time does not pass while a step runs"):
+        await (await app.start(patient)).result()
+
+
+async def test_lab_that_has_ended_does_nothing() -> None:
+    async with running(app) as lab:
+        pass
+
+    with pytest.raises(InvalidOption, match="this lab has ended"):
+        await lab.advance("1d")
+
+
+async def test_error_of_the_lab_itself_reaches_who_waits(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = await app.start(slow)
+    await lab.settle()
+
+    def broken(until: datetime) -> None:
+        raise LookupError("an error of the lab")
+
+    monkeypatch.setattr(lab._world.store, "pass_time", broken)
+
+    with pytest.raises(LookupError, match="an error of the lab"):
+        await handle.result()
+
+
 async def test_execution_that_kills_every_worker_fails_as_it_would_anywhere(lab: Lab, gate: Gate) -> None:
     handle = await app.start(patient)
     result = asyncio.create_task(handle.result())

@@ -35,6 +35,7 @@ class Timekeeper:
         self._target: datetime | None = None
         self._arrived: asyncio.Future[None] | None = None
         self._jumps = 0
+        self._client: Client | None = None
         store.changed = self._changed.set
 
     async def advance(self, by: timedelta) -> None:
@@ -53,7 +54,19 @@ class Timekeeper:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            await self._look(await self._app.open())
+            self._client = await self._app.open()
+            await self._look(self._client)
+
+    def ended(self, task: asyncio.Task[None]) -> None:
+        """A task of the lab's own has ended: if by an error, whoever waits for something gets it."""
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_exception(error)
+        if self._client is not None:
+            for execution_id in self._client.awaited:
+                self._client.abandon(execution_id, error)
 
     async def _look(self, client: Client) -> None:
         if not await self._store.is_quiet():

@@ -52,6 +52,10 @@ def app_of_before(database_url: str) -> App:
         await step(retry=Retry(first_delay="1h")).run("call", flaky)
 
     @app.workflow
+    async def buyer(step: Step) -> None:
+        await step.call("buy", "order", 7)
+
+    @app.workflow
     async def refused(step: Step) -> None:
         raise Permanent("no")
 
@@ -149,6 +153,15 @@ def test_execution_that_waits_for_a_retry_is_replayed_too(cli: Cli, database_url
     verdict = only(check(cli, database_url, f"{HEAD}@app.workflow\n{body}")[1])
 
     assert (verdict["fault"], verdict["step"], verdict["line"]) == ("unreached", "call", 6)
+
+
+def test_child_under_way_that_would_be_called_otherwise_is_told(cli: Cli, database_url: str) -> None:
+    parent = asyncio.run(begun(database_url, "buyer", until="child 'buy'"))
+    body = "async def buyer(step: Step) -> None:\n    await step.call('buy', 'order', 8)\n"
+
+    verdict = only(check(cli, database_url, f"{BEFORE}@app.workflow\n{body}", "--workflow", "buyer")[1])
+
+    assert (verdict["execution"], verdict["fault"], verdict["step"]) == (parent, "diverges", "buy")
 
 
 def test_execution_that_has_ended_is_not_looked_at(cli: Cli, database_url: str) -> None:

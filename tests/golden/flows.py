@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from stepwell import App, Permanent, Retry, Step, StepFailed, SyncStep, current_step
+from stepwell import App, ChildFailed, Permanent, Retry, Step, StepFailed, SyncStep, current_step
 from stepwell.store.memory import MemoryStore
 
 app = App(MemoryStore())
@@ -149,6 +149,71 @@ def plain(number: int, step: SyncStep) -> int:
     return total + step.run("double", double, total)
 
 
+@dataclass
+class Note:
+    """What an event carries."""
+
+    text: str
+    stars: int = 0
+
+
+@app.workflow
+async def events(step: Step) -> list[Any]:
+    """Events to itself and by key, taken in their order; time-outs; a payload that does not fit."""
+    me = step.execution_id
+    for stars in range(2):
+        await step.send_event("note", Note("good", stars), to=me)
+    notes = [await step.wait_for_event("note", type=Note) for _ in range(2)]
+    told: list[Any] = [note == Note("good", stars) for stars, note in enumerate(notes)]
+    told.append(await step.wait_for_event("never", timeout="3d"))
+    await step.send_event("tell", {"fooBar": 1}, event="decision", key="k", id="once")
+    told.append(await step.wait_for_event("by-key", event="decision", key="k", timeout="1h"))
+    await step.send_event("misfit", [1], event="note", to=me)
+    try:
+        await step.wait_for_event("note", type=Note)
+    except StepFailed as failed:
+        told.append([failed.step, failed.error_type])
+    return told
+
+
+@app.workflow
+async def races(step: Step) -> list[Any]:
+    """Firsts that an event, a timer and a child have won."""
+    me = step.execution_id
+    await step.send_event("yes", Note("yes"), to=me)
+    by_event = await step.first("one", yes=step.event("yes"), late=step.timer("2d"))
+    by_timer = await step.first("two", yes=step.event("yes"), late=step.timer("2d"))
+    by_child = await step.first("three", done=step.child(plain, 1), late=step.timer("9d"))
+    return [[first.name, first.value] for first in (by_event, by_timer, by_child)]
+
+
+@app.workflow
+async def children(step: Step) -> list[Any]:
+    """Children that are called, by function and by name, fail, go on by themselves, and are items of a map."""
+    told: list[Any] = [await step.call("one", plain, 4), await step.call("two", "plain", 5)]
+    try:
+        await step.call("failing", failing, "no such customer")
+    except ChildFailed as failed:
+        told.append([failed.step, failed.status, failed.error_type, failed.message])
+    told.append(str(await step.start("alone", plain, 6)))
+    told.append(await step.map("each", plain, [1, 2, 3]))
+    return told
+
+
+@app.workflow
+async def failing(reason: str) -> None:
+    """One that fails; its history ends there."""
+    raise Permanent(reason)
+
+
+@app.workflow
+async def waiting(step: Step) -> None:
+    """One that is left waiting, with a time-out and without."""
+    await asyncio.gather(
+        step.wait_for_event("approval", type=Note, timeout="30d"), step.wait_for_event("other", key="k")
+    )
+
+
 @app.workflow
 async def stopped(step: Step) -> None:
     """One that is left asleep, while an item of a map waits for its retry."""
@@ -162,6 +227,9 @@ def maybe(number: int) -> int:
     return number
 
 
-RESTING = {"stopped": "timer 'rest'"}  # workflows that are recorded under way, and what they wait for
+RESTING = {
+    "stopped": "timer 'rest'",
+    "waiting": "event 'approval'",
+}  # workflows that are recorded under way, and what they wait for
 
-INPUTS: dict[str, Any] = {"values": ORDER, "plain": 4}
+INPUTS: dict[str, Any] = {"values": ORDER, "plain": 4, "failing": "no such customer"}

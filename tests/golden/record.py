@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from stepwell import Handle
+from stepwell import ExecutionFailed, Handle
 from stepwell.inputs import NOTHING
 from stepwell.runtime.history import history_of, history_to_json
 from stepwell.testing import Lab, running
@@ -27,7 +28,8 @@ async def recorded(lab: Lab, workflow: str) -> str:
     if workflow in RESTING:
         await lab.settle()
     else:
-        await app.result(handle.id)
+        with suppress(ExecutionFailed):
+            await app.result(handle.id)
     found = await app.get(handle.id)
     text = history_to_json(history_of(found, await app.steps(handle.id), as_of=lab.now))
     return (

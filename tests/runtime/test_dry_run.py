@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from stepwell import App, Permanent, Retry, Step, SyncStep, Workflow
+from stepwell import App, Handle, Permanent, Retry, Status, Step, SyncStep, Workflow
 from stepwell.core.model import Completed, Failed
 from stepwell.errors import InvalidOption
 from stepwell.runtime.dry_run import DryRun, dry_run
@@ -247,6 +247,87 @@ async def test_code_that_waits_for_something_else_is_given_up(lab: Lab, monkeypa
     monkeypatch.setattr("stepwell.runtime.dry_run.LIMIT_SECONDS", 0.01)
 
     assert (await tried(lab, after)).is_stuck
+
+
+# --- what is under way --------------------------------------------------------------------------------------------
+
+
+async def child(number: int, step: Step) -> None:
+    await step.sleep("long", "1h")
+
+
+async def under_way(code: Code, before: Code) -> DryRun:
+    """What `code` makes of an execution of `before`, whose child still runs."""
+    lab = Lab()
+    flow = lab.app.workflow(id="flow")(before)
+    lab.app.workflow(child)
+    handle: Handle[Any] = await lab.app.start(flow)
+    lab.store.is_hurried = False
+    async with lab.worker():
+        seen = await lab.until(handle, lambda seen: seen.status is Status.WAITING)
+    history = history_of(seen, await lab.app.steps(handle.id), as_of=lab.store.now())
+    now = App(lab.store)
+    now.workflow(child)
+    return await dry_run(history, now.workflow(id="flow")(code), called=lab.store.called)
+
+
+async def calls(step: Step) -> None:
+    await step.call("one", "child", 1)
+
+
+async def calls_another(step: Step) -> None:
+    await step.call("one", "child", 2)  # here
+
+
+async def calls_more(step: Step) -> None:
+    await asyncio.gather(step.call("one", "child", 1), step.call("two", "child", 1))
+
+
+async def waits(step: Step) -> None:
+    await step.wait_for_event("approval", timeout="7d")
+
+
+async def waits_for_another(step: Step) -> None:
+    await step.wait_for_event("approval", key="k", timeout="7d")  # here
+
+
+async def races(step: Step) -> None:
+    await step.first("race", done=step.child("child", 1), late=step.timer("7d"))
+
+
+@pytest.mark.parametrize(
+    ("before", "code", "waits_for", "begins"),
+    [
+        (calls, calls, "child 'one'", ()),
+        (calls, calls_more, "child 'one'", ("two",)),
+        (waits, waits, "event 'approval'", ()),
+        (races, races, None, ("race",)),
+    ],
+)
+async def test_call_under_way_is_waited_for(
+    before: Code, code: Code, waits_for: str | None, begins: tuple[str, ...]
+) -> None:
+    run = await under_way(code, before)
+
+    assert (run.divergence, run.waits_for, run.begins, run.unreached) == (None, waits_for, begins, ())
+
+
+@pytest.mark.parametrize(("before", "code"), [(calls, calls_another), (waits, waits_for_another)])
+async def test_call_under_way_that_is_made_otherwise_diverges(before: Code, code: Code) -> None:
+    run = await under_way(code, before)
+
+    assert run.divergence is not None
+    assert run.place == (__file__, line_of(code, "# here"))
+
+
+async def test_time_out_that_has_come_would_be_stored_next() -> None:
+    lab = Lab()
+    history = await history_after(lab, waits)
+    later = msgspec.structs.replace(history, as_of=history.as_of + 8 * DAY)
+
+    run = await dry_run(later, workflow_of(waits))
+
+    assert (run.begins, run.outcome) == (("approval",), None)
 
 
 # --- nothing happens ----------------------------------------------------------------------------------------------

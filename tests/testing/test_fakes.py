@@ -41,6 +41,16 @@ async def stored(step: Step) -> int:
     return await step.transaction("store", store, 7)
 
 
+@app.workflow
+async def successor(number: int) -> int:
+    return number + 1
+
+
+@app.workflow
+async def many_children(step: Step) -> list[int]:
+    return await step.map("each", successor, [1, 2])
+
+
 @pytest.fixture
 async def lab() -> AsyncIterator[Lab]:
     async with running(app) as lab:
@@ -132,6 +142,10 @@ async def test_value_must_be_one_that_the_real_step_could_return(lab: Lab) -> No
 
     with pytest.raises(ExecutionFailed, match="step 'fetch'"):
         await (await app.start(one, 7)).result()
+
+
+async def test_children_of_a_map_are_real(lab: Lab) -> None:
+    assert await (await app.start(many_children)).result() == [2, 3]
 
 
 async def test_fake_without_an_outcome_is_refused(lab: Lab) -> None:

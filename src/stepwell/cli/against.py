@@ -76,4 +76,4 @@ async def _verdict(store: PostgresStore, registry: Registry, execution: Executio
         return Verdict(Fault.MISSING, None, None, f"{error}; keep the workflow until its executions have ended")
     records = [record async for record in Client(store).steps(execution.id)]
     history = history_of(execution, records, as_of=store.now())
-    return verdict_of(await dry_run(history, workflow))
+    return verdict_of(await dry_run(history, workflow, called=store.called))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +20,20 @@ from types import FrameType
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from stepwell.core.model import Checkpoint, Completed, ExecutionId, Failed, Outcome, SessionId
+from stepwell.core.model import (
+    Checkpoint,
+    Child,
+    Completed,
+    Event,
+    ExecutionId,
+    Failed,
+    FailedAttempt,
+    Look,
+    NewCheckpoint,
+    NewChild,
+    Outcome,
+    SessionId,
+)
 from stepwell.errors import Diverged
 from stepwell.runtime.branches import counted_tasks
 from stepwell.runtime.executor import own_outcome
@@ -33,7 +46,9 @@ from stepwell.store.together import Together
 
 LIMIT_SECONDS = 10.0  # for code that waits for something other than a durable call; a replay takes milliseconds
 
-_FAR = datetime.max.replace(tzinfo=UTC)
+Called = Callable[[Sequence[tuple[ExecutionId, Key]]], Awaitable[Sequence[Child | None]]]
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _ORIGIN_DEPTH = 4  # frames above the one that makes a durable call's coroutine: SyncStep's, then the user's
 
 _PACKAGE = f"{Path(__file__).parent.parent}{os.sep}"
@@ -66,10 +81,13 @@ class DryRun:
     is_stuck: bool  # it waits for something that is no durable call
 
 
-async def dry_run(history: History, workflow: Workflow[Any, Any]) -> DryRun:
-    """Replay the history against the workflow. No step runs, nothing is written, no time passes."""
-    store = _HistoryStore(history)
-    with _surroundings(store) as around, counted_tasks(), _origins_are_kept():
+async def dry_run(history: History, workflow: Workflow[Any, Any], *, called: Called | None = None) -> DryRun:
+    """Replay the history against the workflow. No step runs, nothing is written, no time passes.
+
+    `called` looks for children under way, which are then compared with those that the code calls.
+    """
+    store = _HistoryStore(history, called)
+    with _surroundings(store, workflow) as around, counted_tasks(), _origins_are_kept():
         pass_ = _DryPass(history, around, workflow)
         limit = asyncio.get_running_loop().call_later(LIMIT_SECONDS, pass_.give_up)
         try:
@@ -98,7 +116,15 @@ class _DryPass(Pass):
     async def begin_work(self, key: Key) -> None:
         if self.closing is None:
             self._begins.append(key)
-        await self.block(Wait(_FAR, f"'{key}'"))
+        await self.block(Wait(_NEVER, key))
+
+    async def store(self, *rows: NewCheckpoint | FailedAttempt | NewChild) -> None:
+        """A call that only looked until now: to it nothing had come, so it would begin, or end, now."""
+        self.leave()
+        try:
+            await self.begin_work(rows[-1].key)
+        finally:
+            self.enter()
 
     def give_up(self) -> None:
         self._is_stuck = True
@@ -111,11 +137,16 @@ class _DryPass(Pass):
             divergence=self.divergence,
             place=self._place(self.divergence.step) if self.divergence else self._place_of_next(),
             begins=tuple(self._begins),
-            waits_for=min(wait.reason for wait in self.waits) if self.waits else None,
+            waits_for=self._waits_for(),
             unreached=tuple(key for key in stored if _call_of(key) not in self._met),
             outcome=own if has_ended and isinstance(own, Completed | Failed) else None,
             is_stuck=self._is_stuck,
         )
+
+    def _waits_for(self) -> str | None:
+        """The reason of the earliest wait of a branch that has not come to a new call."""
+        waits = [(wait.until or _NEVER, wait.reason) for wait in self.waits if wait.until != _NEVER]
+        return min(waits)[1] if waits else None
 
     def _place_of_next(self) -> Place | None:
         return self._place(self._begins[0]) if self._begins else None
@@ -135,11 +166,11 @@ def _call_of(key: Key) -> Key:
 
 
 class _HistoryStore(MemoryStore):
-    """An empty store whose clock stands, and which knows the items of one execution's maps."""
+    """An empty store whose clock stands, and which knows the items of one execution's maps and its children."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, called: Called | None) -> None:
         super().__init__()
-        self._history = history
+        self._history, self._called = history, called
 
     def now(self) -> datetime:
         return self._history.as_of
@@ -148,9 +179,15 @@ class _HistoryStore(MemoryStore):
         for index, stored in self._history.items(key):
             yield index, stored
 
+    async def called(self, calls: Sequence[tuple[ExecutionId, str]]) -> Sequence[Child | None]:
+        return [None] * len(calls) if self._called is None else await self._called(calls)
+
+    async def look(self, looks: Sequence[Look]) -> Sequence[Event | None]:
+        return [None] * len(looks)
+
 
 @contextmanager
-def _surroundings(store: MemoryStore) -> Iterator[Surroundings]:
+def _surroundings(store: MemoryStore, workflow: Workflow[Any, Any]) -> Iterator[Surroundings]:
     """As a worker session's, except that there is no session: whatever tried to write would be refused."""
     session = SessionId(UUID(int=0))
     commit = GroupCommit(store, session, on_lost=lambda _: None, on_cancelling=lambda _: None)
@@ -167,7 +204,7 @@ def _surroundings(store: MemoryStore) -> Iterator[Surroundings]:
             short_wait=timedelta(0),
             is_strict=True,
             cancel_grace=timedelta(0),
-            registry=Registry(),
+            registry=Registry() if workflow.app is None else workflow.app.registry,
             looks=Together(store.look),
             calls=Together(store.called),
         )

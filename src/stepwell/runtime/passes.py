@@ -151,6 +151,10 @@ class Pass:
 
     async def begin_work(self, key: Key) -> None:  # noqa: ARG002 (a dry run stops here, and says before which call)
         """Return if the call may do what is not stored yet; it goes on until `leave`."""
+        await self.begin_looking()
+
+    async def begin_looking(self) -> None:
+        """Return if the call may look for what has come, which changes nothing; it goes on until `leave`."""
         await self.admit()
         self.enter()
 

@@ -122,7 +122,7 @@ class Client:
         """The executions whose end somebody waits for."""
         return self._results.awaited
 
-    def abandon(self, execution_id: ExecutionId, error: Exception) -> None:
+    def abandon(self, execution_id: ExecutionId, error: BaseException) -> None:
         """Whoever waits for the end of this execution gets the error instead."""
         self._results.abandon(execution_id, error)
 
@@ -191,7 +191,7 @@ class _Results:
     def awaited(self) -> Collection[ExecutionId]:
         return tuple(self._waiting)
 
-    def abandon(self, execution_id: ExecutionId, error: Exception) -> None:
+    def abandon(self, execution_id: ExecutionId, error: BaseException) -> None:
         for future in self._futures(execution_id):
             future.set_exception(error)
 

@@ -52,4 +52,4 @@ def test_the_report_is_started_by_the_last_step() -> None:
         imported = flows.app.sync.start(import_airports, INPUT).result()
 
         assert flows.app.sync.result(imported.report_id) == Report("airports.csv", "airports.svg")
-        assert [one.workflow for one in flows.app.sync.list()] == [airports_report.id, import_airports.id]
+        assert {one.workflow for one in flows.app.sync.list()} == {import_airports.id, airports_report.id}

@@ -251,6 +251,22 @@ async def test_start_without_a_key_is_told_as_repeated() -> None:
     assert found.repeated == {"execution of 'settled' with {\"amount\":5}": 2}
 
 
+@app.workflow
+async def announced(step: Step) -> None:
+    await step.run("announce", announce)
+    await step.send_event("announced-once", 5, key="all")
+
+
+async def announce() -> None:
+    await app.send_event("announced", 5, key="all")
+
+
+async def test_event_that_a_step_sends_without_an_id_is_told_as_repeated() -> None:
+    found = await assert_durable(announced)
+
+    assert found.repeated == {"event 'announced' with key 'all': 5": 2}
+
+
 async def test_workflow_that_differs_without_any_crash_is_told_apart() -> None:
     message = await message_of(forgetful)
 

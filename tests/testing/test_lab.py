@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stepwell import App, ExecutionFailed, InvalidOption, Retry, Status, Step, SyncStep, current_step
+from stepwell import App, ExecutionFailed, InvalidOption, Retry, Status, Step, SyncStep, Tick, current_step, every
 from stepwell.store.memory import MemoryStore
 from stepwell.testing import Lab, Standstill, running
 from tests.runtime.lab import Gate
@@ -158,6 +158,41 @@ async def test_beginning_without_a_time_zone_is_refused() -> None:
             pass
 
 
+# --- schedules ----------------------------------------------------------------------------------------------------
+
+ticking = App(MemoryStore())
+
+
+@ticking.workflow(trigger=every("6h"))
+async def report(tick: Tick, step: Step) -> str:
+    await step.sleep("write", "1h")
+    return f"{tick.at:%H:%M}"
+
+
+async def test_schedules_start_what_passing_time_starts() -> None:
+    async with asyncio.timeout(SIGNAL_SECONDS), running(ticking, now=NOON, schedules=True) as lab:
+        await lab.advance("25h")
+
+        reports = {await ticking.result(one.id) for one in await ticking.list()}
+
+    assert reports == {"18:00", "00:00", "06:00", "12:00"}
+
+
+async def test_schedules_do_nothing_unless_a_test_wants_them() -> None:
+    async with asyncio.timeout(SIGNAL_SECONDS), running(ticking, now=NOON) as lab:
+        await lab.advance("25h")
+
+        assert await ticking.list() == []
+
+
+async def test_waiting_for_an_end_goes_through_the_ticks_on_the_way() -> None:
+    async with asyncio.timeout(SIGNAL_SECONDS), running(ticking, now=NOON, schedules=True):
+        handle = await ticking.start(report, Tick("by hand", NOON, None), delay="13h")
+
+        assert await handle.result() == "12:00"
+        assert len(await ticking.list()) == 3
+
+
 # --- what cannot go on --------------------------------------------------------------------------------------------
 
 
@@ -175,7 +210,7 @@ async def test_waiting_for_what_is_parked_ends_with_the_reason(lab: Lab) -> None
         handle = await fickle.start("renamed")
         await other.settle()
         names.append("first")
-        with pytest.raises(Standstill, match=r"of 'renamed': parked: .*'rest'") as standstill:
+        with pytest.raises(Standstill, match=r"of 'renamed' is pending: parked: .*'rest'") as standstill:
             await handle.result()
 
     assert [one.id for one in standstill.value.executions] == [handle.id]
@@ -260,6 +295,50 @@ async def test_crash_costs_no_time_and_loses_nothing_that_sleeps(lab: Lab) -> No
 
     assert lab.now == NOON
     assert len(await handle.result()) == 3
+
+
+async def test_fake_may_crash_in_the_middle_of_its_step(lab: Lab) -> None:
+    crashes: list[int] = []
+
+    async def crash_once() -> str:
+        crashes.append(1)
+        if len(crashes) == 1:
+            await lab.crash()
+        return "survived"
+
+    lab.fake("wait", crash_once)
+    handle = await app.start(patient)
+
+    assert await handle.result() == "survived"
+    assert len(crashes) == 2
+
+
+async def test_time_cannot_be_advanced_in_a_step(lab: Lab) -> None:
+    lab.fake("wait", lambda: lab.advance("1d"))
+
+    with pytest.raises(ExecutionFailed, match="time does not pass while a step runs"):
+        await (await app.start(patient)).result()
+
+
+async def test_lab_that_has_ended_does_nothing() -> None:
+    async with running(app) as lab:
+        pass
+
+    with pytest.raises(InvalidOption, match="this lab has ended"):
+        await lab.advance("1d")
+
+
+async def test_error_of_the_lab_itself_reaches_who_waits(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = await app.start(slow)
+    await lab.settle()
+
+    def broken(until: datetime) -> None:
+        raise LookupError("an error of the lab")
+
+    monkeypatch.setattr(lab._world.store, "pass_time", broken)
+
+    with pytest.raises(LookupError, match="an error of the lab"):
+        await handle.result()
 
 
 async def test_execution_that_kills_every_worker_fails_as_it_would_anywhere(lab: Lab, gate: Gate) -> None:

@@ -43,6 +43,21 @@ def test_plain_test_runs_what_it_starts() -> None:
         assert asked.calls == [(4,)]
 
 
+def test_plain_fake_may_crash_in_the_middle_of_its_step() -> None:
+    crashes: list[int] = []
+
+    with running(app) as lab:
+
+        def crash_once(number: int) -> int:
+            crashes.append(number)
+            if len(crashes) == 1:
+                lab.crash()
+            return len(crashes)
+
+        lab.fake("ask", crash_once)
+        assert app.sync.start(weekly, 4).result() == 2
+
+
 def test_nothing_is_left_of_it() -> None:
     before = set(threading.enumerate())
 

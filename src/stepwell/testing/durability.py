@@ -14,6 +14,7 @@ from uuid import UUID
 from stepwell.app.application import App
 from stepwell.app.handle import Handle
 from stepwell.core.model import ExecutionId
+from stepwell.core.payload import unpack
 from stepwell.errors import ExecutionCancelled, ExecutionFailed, InvalidOption
 from stepwell.inputs import NOTHING
 from stepwell.runtime.registry import Workflow
@@ -37,8 +38,8 @@ Meanwhile = Callable[[Lab, Handle[Any]], Awaitable[None]]
 class Durability:
     """What `assert_durable` found out.
 
-    `writes` of an undisturbed life, the `crashes` that were tried, the `result`, and the effects and starts that were
-    `repeated` in some life, each with how often it happened there at most.
+    `writes` of an undisturbed life, the `crashes` that were tried, the `result`, and what was `repeated` in some life:
+    effects, starts and events, each with how often it happened there at most.
     """
 
     writes: int
@@ -56,14 +57,14 @@ class Life:
     outcome: str
     steps: Counter[str]
     effects: Counter[str]
-    starts: Counter[str]
+    sent: Counter[str]  # executions that were started, and events
     writes: int
     crashed_at: str | None
 
     def repeated(self, whole: Life) -> Counter[str]:
         """What it did more often than the undisturbed one."""
-        starts = Counter({f"execution of {what}": n for what, n in self.starts.items() if n > whole.starts[what]})
-        return starts + Counter({what: n for what, n in self.effects.items() if n > whole.effects[what]})
+        pairs = (self.effects, whole.effects), (self.sent, whole.sent)
+        return Counter({what: n for own, others in pairs for what, n in own.items() if n > others[what]})
 
 
 async def assert_durable(
@@ -80,11 +81,11 @@ async def assert_durable(
 ) -> Durability:
     """Run the workflow once undisturbed and then with a crash before and after every write of its journal.
 
-    Demands the same result each time (what `by` makes of it), the same steps run, the same executions started and the
-    same `effects`; that a step cut by a crash does its effect twice is allowed, and reported. Raises AssertionError
-    with the first point at which something differs; `only` repeats that one. `fakes` are those of `Lab.fake`;
-    `meanwhile(lab, handle)` is what happens to the execution in each life. Above `max_crashes` points a sample is
-    tried, evenly spread.
+    Demands the same result each time (what `by` makes of it), the same steps run, the same executions started and
+    events sent, and the same `effects`; that a step cut by a crash does its effect twice is allowed, and reported.
+    Raises AssertionError with the first point at which something differs; `only` repeats that one. `fakes` are those of
+    `Lab.fake`; `meanwhile(lab, handle)` is what happens to the execution in each life. Above `max_crashes` points a
+    sample is tried, evenly spread.
     """
     if not isinstance(workflow, Workflow) or not isinstance(workflow.app, App):
         raise InvalidOption("assert_durable takes a workflow: a function decorated with @app.workflow")
@@ -163,11 +164,9 @@ class _Trial:
 
     def _life(self, world: World, end: str, result: Any, outcome: str) -> Life:
         effects = Counter[str]() if self.effects is None else self.effects.counts
-        starts = Counter(f"'{one.workflow}' with {one.input.decode()}" for one in world.store.shown())
-        journal = world.journal
-        return Life(
-            end, result, outcome, Counter(world.bodies.ran), effects, starts, journal.writes, journal.crashed_at
-        )
+        journal, ran = world.journal, Counter(world.bodies.ran)
+        begun = Counter(f"execution of '{one.workflow}' with {_shown(one.input)}" for one in world.store.shown())
+        return Life(end, result, outcome, ran, effects, begun + world.store.sent, journal.writes, journal.crashed_at)
 
     def compare(self, whole: Life, life: Life, crash_at: CrashPoint | None) -> None:
         """Raise AssertionError unless the two lives came to the same."""
@@ -190,10 +189,14 @@ def _differences(whole: Life, life: Life) -> Iterator[str]:
     for what, before, after in (
         ("step", whole.steps, life.steps),
         ("effect", whole.effects, life.effects),
-        ("execution", whole.starts, life.starts),
+        ("start or event", whole.sent, life.sent),
     ):
         yield from _named(f"missing {what}", before.keys() - after.keys())
         yield from _named(f"additional {what}", after.keys() - before.keys())
+
+
+def _shown(payload: bytes) -> str:
+    return f"{unpack(payload).decode():.200}"
 
 
 def _named(label: str, names: set[str]) -> Iterator[str]:

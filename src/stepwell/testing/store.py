@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import datetime, timedelta
@@ -15,14 +16,19 @@ from stepwell.core.model import (
     Completed,
     Created,
     Ending,
+    Event,
     Execution,
     ExecutionId,
     Flushed,
+    Look,
     NewCheckpoint,
+    NewEvent,
     NewExecution,
+    Sent,
     SessionId,
     WorkerInfo,
 )
+from stepwell.core.payload import unpack
 from stepwell.store.base import Transaction
 from stepwell.store.clock import VirtualClock
 from stepwell.store.foreign import MemoryConnection
@@ -44,6 +50,7 @@ class LabStore(MemoryStore):
         self._lock = _Section(self._lock, self)
         self.thread = threading.get_ident()
         self._processes: dict[SessionId, Process] = {}
+        self.sent: Counter[str] = Counter()  # events, by workers
         self._asked: ClaimRequest | None = None  # what the worker takes
 
     async def open(self) -> None:
@@ -52,17 +59,20 @@ class LabStore(MemoryStore):
 
     # --- time -----------------------------------------------------------------------------------------------------
 
-    @property
-    def is_quiet(self) -> bool:
+    async def is_quiet(self) -> bool:
         """Whether nothing runs and nothing is due: only time, or somebody from outside, can change anything."""
         if self._asked is None or any(row.owner is not None for row in self._executions.values()):
             return False
-        return not self._due(self._asked, self.clock.now())
+        if self._due(self._asked, self.clock.now()):
+            return False
+        return not (await self.catalog.due_schedules(self._asked.workflows)).due
 
-    @property
-    def next_due_at(self) -> datetime | None:
-        """When the next execution falls due."""
-        return self._next_due_at(self._asked, self.clock.now()) if self._asked is not None else None
+    async def next_due_at(self) -> datetime | None:
+        """When the next execution or the next tick of a schedule falls due."""
+        assert self._asked is not None, "it is asked when all is quiet"
+        next_tick_at = (await self.catalog.due_schedules(self._asked.workflows)).next_at
+        next_due_at = self._next_due_at(self._asked, self.clock.now())
+        return min(filter(None, [next_tick_at, next_due_at]), default=None)
 
     def pass_time(self, until: datetime) -> None:
         """It is that time now; the worker looks what is due."""
@@ -130,6 +140,22 @@ class LabStore(MemoryStore):
         with self._journal.write(self._processes.get(session), lambda: _described(batch)):
             return await super().flush(session, batch)
 
+    async def look(self, looks: Sequence[Look]) -> Sequence[Event | None]:
+        with self._journal.write(self._process_of(looks[0].execution_id), lambda: f"the wait '{looks[0].key}'"):
+            return await super().look(looks)
+
+    def _process_of(self, execution_id: ExecutionId) -> Process | None:
+        owner = self._executions[execution_id].owner
+        return self._processes.get(owner) if owner is not None else None
+
+    async def send(self, event: NewEvent) -> Sent | None:
+        process = running_process.get()
+        with self._journal.write(process, lambda: f"the event '{event.name}'"):
+            sent = await super().send(event)
+            if process is not None and sent is not None and sent.is_new:
+                self.sent[_sent(event)] += 1
+        return sent
+
     @asynccontextmanager
     async def transaction(self, session: SessionId, *, is_async: bool) -> AsyncIterator[Transaction]:
         with effects.until_committed():
@@ -167,8 +193,14 @@ class _Section:
             self._store.changed()
 
 
+def _sent(event: NewEvent) -> str:
+    receiver = f" with key '{event.address[2:]}'" if event.address.startswith("k:") else ""
+    return f"event '{event.name}'{receiver}: {unpack(event.payload).decode():.200}"
+
+
 def _described(batch: Batch) -> str:
     parts = [f"the outcome of '{checkpoint.key}'" for checkpoint in batch.checkpoints]
+    parts += [f"the start of child '{child.key}'" for child in batch.children]
     parts += [f"failed attempt {attempt.attempt} of '{attempt.key}'" for attempt in batch.attempts]
     parts += [_ended(ending) for ending in batch.endings]
     return ", ".join(parts[:5]) + (f" and {len(parts) - 5} more" if len(parts) > 5 else "")

@@ -20,7 +20,7 @@ class Standstill(AssertionError):
 
     def __init__(self, executions: Sequence[Execution], *, why: str) -> None:
         self.executions = executions
-        lines = [f"  execution {one.id} of '{one.workflow}': {one.why or one.status}" for one in executions[:SHOWN]]
+        lines = [f"  execution {one.id} of '{one.workflow}' is {one.status}: {one.why}" for one in executions[:SHOWN]]
         more = [f"  and {len(executions) - SHOWN} more"] if len(executions) > SHOWN else []
         super().__init__("\n".join([why, *lines, *more]))
 
@@ -35,6 +35,7 @@ class Timekeeper:
         self._target: datetime | None = None
         self._arrived: asyncio.Future[None] | None = None
         self._jumps = 0
+        self._client: Client | None = None
         store.changed = self._changed.set
 
     async def advance(self, by: timedelta) -> None:
@@ -53,20 +54,32 @@ class Timekeeper:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            self._look(await self._app.open())
+            self._client = await self._app.open()
+            await self._look(self._client)
 
-    def _look(self, client: Client) -> None:
-        if not self._store.is_quiet:
+    def ended(self, task: asyncio.Task[None]) -> None:
+        """A task of the lab's own has ended: if by an error, whoever waits for something gets it."""
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_exception(error)
+        if self._client is not None:
+            for execution_id in self._client.awaited:
+                self._client.abandon(execution_id, error)
+
+    async def _look(self, client: Client) -> None:
+        if not await self._store.is_quiet():
             return
         if self._target is not None and self._arrived is not None:
-            self._go_on_to(self._target, self._arrived)
+            await self._go_on_to(self._target, self._arrived)
         elif waited_for := self._store.unfinished(list(client.awaited)):
-            self._go_on_for(waited_for, client)
+            await self._go_on_for(waited_for, client)
         else:
             self._jumps = 0
 
-    def _go_on_to(self, target: datetime, arrived: asyncio.Future[None]) -> None:
-        due_at = self._store.next_due_at
+    async def _go_on_to(self, target: datetime, arrived: asyncio.Future[None]) -> None:
+        due_at = await self._store.next_due_at()
         if due_at is not None and due_at <= target:
             self._jump(due_at)
         else:
@@ -75,10 +88,10 @@ class Timekeeper:
             if not arrived.done():
                 arrived.set_result(None)
 
-    def _go_on_for(self, executions: Sequence[Execution], client: Client) -> None:
+    async def _go_on_for(self, executions: Sequence[Execution], client: Client) -> None:
         """Jump to what is due next, unless nobody waits for anything that could come."""
         parked = [one for one in executions if (one.why or "").startswith("parked")]
-        due_at = self._store.next_due_at
+        due_at = await self._store.next_due_at()
         if parked:
             _give_up(client, parked, "the code does not fit the history any more:")
         elif due_at is None:

@@ -21,13 +21,18 @@ LONGEST_DELAY = 1.0  # in the place of a random share: retries wait equally long
 
 
 class World:
-    """What a lab shows to a test. `first_id` is that of the first execution; at `crash_at` a worker dies."""
+    """What a lab shows to a test.
+
+    With `schedules` those of the app start executions. `first_id` is given to the first execution. At `crash_at` a
+    worker dies.
+    """
 
     def __init__(
         self,
         app: App,
         *,
         now: datetime | None = None,
+        schedules: bool = False,
         first_id: ExecutionId | None = None,
         crash_at: CrashPoint | None = None,
     ) -> None:
@@ -41,6 +46,7 @@ class World:
         self._settings = WorkerSettings(
             short_wait=timedelta(0), grace=GRACE, random=lambda: LONGEST_DELAY, replaced=self.bodies.replaced
         )
+        self._has_schedules = schedules
         self._working: asyncio.Task[None] | None = None
         self._is_ending = False
 
@@ -62,6 +68,8 @@ class World:
             self._timekeeper = Timekeeper(self.store, self.app)
             self._keeping = asyncio.create_task(self._timekeeper.run(), name="stepwell-timekeeper")
             self._working = asyncio.create_task(self._work(self._worker), name="stepwell-lab")
+            self._keeping.add_done_callback(self._timekeeper.ended)
+            self._working.add_done_callback(self._timekeeper.ended)
 
     async def end(self) -> None:
         """Stop working, and give the app back."""
@@ -84,8 +92,10 @@ class World:
             self._borrowed.close()
 
     async def advance(self, by: timedelta) -> None:
-        """Let so much time pass, with everything that falls due meanwhile."""
-        await self.app.open()
+        """Let so much time pass, with everything that falls due meanwhile. Raises InvalidOption in a step."""
+        if running_process.get() is not None:
+            raise InvalidOption("time does not pass while a step runs; let the test advance it")
+        await self._open()
         await self._timekeeper.advance(by)
 
     async def finish(self) -> None:
@@ -96,14 +106,24 @@ class World:
                     await self.app.result(execution.id)
 
     async def crash(self) -> None:
-        """The worker dies now; return when another one has taken over."""
-        await self.app.open()
+        """The worker dies now; return when another one has taken over. In a step: raise, for it goes on no more."""
+        await self._open()
         taken_over = self._taken_over
         self._process.die()
+        if (own := running_process.get()) is not None:
+            own.reach()
         await taken_over.wait()
+
+    async def _open(self) -> None:
+        if self._is_ending:
+            raise InvalidOption("this lab has ended; use it within its block")
+        await self.app.open()
 
     async def _work(self, worker: Worker) -> None:
         """Worker after worker, as each one dies."""
+        if self._has_schedules:
+            registry = self.app.registry
+            await self.store.catalog.apply_schedules(registry.schedules, workflows=registry.names)
         while True:
             running_process.set(self._process)
             await worker.run()

@@ -25,7 +25,9 @@ SETTINGS = page("docs/reference/settings.md")
 ERROR_CLASSES = {
     name: kind
     for name, kind in vars(errors).items()
-    if inspect.isclass(kind) and issubclass(kind, errors.StepwellError) and kind is not errors.StepwellError
+    if inspect.isclass(kind)
+    and issubclass(kind, (errors.StepwellError, errors.Cancelled))
+    and kind is not errors.StepwellError
 }
 PUBLIC = {
     name: getattr(stepwell, name) for name in stepwell.__all__ if name != "StepwellError" and name not in ERROR_CLASSES

@@ -276,7 +276,7 @@ async def test_workflow_sends_an_event_once(lab: Lab) -> None:
         return [await step.wait_for_event("ping", key="k", timeout="1h") for _ in range(2)]
 
     @lab.app.workflow
-    async def sender(step: Step) -> bool:
+    async def sender(step: Step) -> bool | None:
         sent = await step.send_event("ping", {"n": 1}, key="k")
         await step.sleep("replay", "1s")
         return sent.is_new

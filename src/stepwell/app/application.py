@@ -350,10 +350,12 @@ class App(Events, ScheduleCalls):
         lease: DurationLike = DEFAULTS.lease_for,
         max_crashes: int = DEFAULTS.max_crashes,
         on_changed_arguments: Literal["park", "warn"] = "park",
+        cancel_grace: DurationLike = DEFAULTS.cancel_grace,
     ) -> AsyncIterator[Worker]:
         """Run executions in this process while the block runs. Leaving it drains: running steps get their `grace`.
 
-        A worker that died is noticed when its `lease` has run out; one execution may take `max_crashes` with it. Raises
+        A worker that died is noticed when its `lease` has run out; one execution may take `max_crashes` with it. A
+        cancelled workflow has its `cancel_grace`, counted from the request, to clean up. Raises
         DatabaseNotReady, InvalidOption.
         """
         chosen = WorkerSettings(
@@ -364,6 +366,7 @@ class App(Events, ScheduleCalls):
             max_crashes=checked_count("max_crashes", max_crashes),
             step_threads=step_threads,
             is_strict=checked_choice("on_changed_arguments", on_changed_arguments, ("park", "warn")) == "park",
+            cancel_grace=duration_option("cancel_grace", cancel_grace) or DEFAULTS.cancel_grace,
         )
         worker = await self.new_worker(chosen)
         async with working(worker):

@@ -158,8 +158,11 @@ class SyncApp:
         key: str | None = None,
         to: UUID | str | None = None,
         id: str | None = None,
+        connection: Any = None,
     ) -> Sent:
-        """See App.send_event."""
+        """See App.send_event. With a psycopg connection it is sent on that, in this thread and its transaction."""
+        if connection is not None:
+            return self._app.send_event_on(connection, name, payload, key=key, to=to, id=id)
         return self._await(self._app.send_event(name, payload, key=key, to=to, id=id))
 
     def retry(self, execution_id: UUID | str) -> Status:

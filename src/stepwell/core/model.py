@@ -224,10 +224,13 @@ class Event(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """What became of an event: the executions that waited for it go on now; it may be a repetition."""
+    """What became of an event: how many executions waited for it and go on now; whether it is no repetition.
 
-    is_new: bool
-    waiting: int
+    Both are None of an event that was sent inside a transaction: only its commit decides.
+    """
+
+    is_new: bool | None
+    waiting: int | None
 
 
 class Child(NamedTuple):

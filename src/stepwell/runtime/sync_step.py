@@ -114,9 +114,19 @@ class SyncStep:
         timeout: DurationLike | datetime | None = None,
         since: datetime | DurationLike | None = None,
     ) -> Any: ...
-    def wait_for_event(self, name: str, **options: Any) -> Any:
+    def wait_for_event(
+        self,
+        name: str,
+        *,
+        type: Any = Any,
+        event: str | None = None,
+        key: str | None = None,
+        timeout: DurationLike | datetime | None = None,
+        since: datetime | DurationLike | None = None,
+    ) -> Any:
         """See Step.wait_for_event."""
-        return self._await(self._step.wait_for_event(name, **options))
+        call = self._step.wait_for_event(name, type=type, event=event, key=key, timeout=timeout, since=since)
+        return self._await(call)
 
     def first(self, name: str, /, **waits: AnyWait) -> First:
         """See Step.first."""

@@ -8,7 +8,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stepwell import App, ExecutionFailed, InvalidOption, Retry, Status, Step, SyncStep, Tick, current_step, every
+from stepwell import (
+    App,
+    ExecutionFailed,
+    InvalidOption,
+    Page,
+    Retry,
+    Status,
+    Step,
+    SyncStep,
+    Tick,
+    current_step,
+    every,
+    poll,
+)
 from stepwell.store.memory import MemoryStore
 from stepwell.testing import Lab, Standstill, running
 from tests.runtime.lab import Gate
@@ -170,7 +183,7 @@ async def report(tick: Tick, step: Step) -> str:
 
 
 async def test_schedules_start_what_passing_time_starts() -> None:
-    async with asyncio.timeout(SIGNAL_SECONDS), running(ticking, now=NOON, schedules=True) as lab:
+    async with asyncio.timeout(SIGNAL_SECONDS), running(ticking, now=NOON, triggers=True) as lab:
         await lab.advance("25h")
 
         reports = {await ticking.result(one.id) for one in await ticking.list()}
@@ -186,11 +199,33 @@ async def test_schedules_do_nothing_unless_a_test_wants_them() -> None:
 
 
 async def test_waiting_for_an_end_goes_through_the_ticks_on_the_way() -> None:
-    async with asyncio.timeout(SIGNAL_SECONDS), running(ticking, now=NOON, schedules=True):
+    async with asyncio.timeout(SIGNAL_SECONDS), running(ticking, now=NOON, triggers=True):
         handle = await ticking.start(report, Tick("by hand", NOON, None), delay="13h")
 
         assert await handle.result() == "12:00"
         assert len(await ticking.list()) == 3
+
+
+polling = App(MemoryStore())
+
+
+async def ask_shop(cursor: int | None) -> Page[int, int]:
+    raise NotImplementedError("only fakes of it are used")
+
+
+@polling.workflow(trigger=poll(ask_shop, every="1d"))
+async def polled(item: int, step: Step) -> int:
+    return item
+
+
+async def test_polls_ask_as_time_passes() -> None:
+    async with asyncio.timeout(SIGNAL_SECONDS), running(polling, now=NOON, triggers=True) as lab:
+        lab.fake("poll", lambda cursor: Page([(cursor or 0) + 1], (cursor or 0) + 1))
+        await lab.advance("3d")
+
+        items = {await polling.result(one.id) for one in await polling.list(workflow=polled)}
+
+    assert items == {1, 2, 3}
 
 
 # --- what cannot go on --------------------------------------------------------------------------------------------

@@ -17,15 +17,15 @@ class running:  # noqa: N801 - it reads as a function
     """While the block runs, the app is in memory: its executions run here, and waits take no time.
 
     `async with running(app) as lab:` in async tests, `with running(app) as lab:` and `app.sync` in plain ones. Nothing
-    reaches the app's database. `now` is the time at which it begins, by default the real one. With `schedules` those of
-    the app start executions as time passes.
+    reaches the app's database. `now` is the time at which it begins, by default the real one. With `triggers` those of
+    the app start executions: schedules and polls as time passes.
     """
 
-    def __init__(self, app: App, *, now: datetime | None = None, schedules: bool = False) -> None:
-        self._app, self._now, self._schedules = app, now, schedules
+    def __init__(self, app: App, *, now: datetime | None = None, triggers: bool = False) -> None:
+        self._app, self._now, self._triggers = app, now, triggers
 
     async def __aenter__(self) -> Lab:
-        self._world = World(self._app, now=self._now, schedules=self._schedules)
+        self._world = World(self._app, now=self._now, triggers=self._triggers)
         await self._world.begin()
         return Lab(self._world)
 

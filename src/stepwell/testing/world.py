@@ -23,7 +23,7 @@ LONGEST_DELAY = 1.0  # in the place of a random share: retries wait equally long
 class World:
     """What a lab shows to a test.
 
-    With `schedules` those of the app start executions. `first_id` is given to the first execution. At `crash_at` a
+    With `triggers` those of the app start executions. `first_id` is given to the first execution. At `crash_at` a
     worker dies.
     """
 
@@ -32,7 +32,7 @@ class World:
         app: App,
         *,
         now: datetime | None = None,
-        schedules: bool = False,
+        triggers: bool = False,
         first_id: ExecutionId | None = None,
         crash_at: CrashPoint | None = None,
     ) -> None:
@@ -46,7 +46,7 @@ class World:
         self._settings = WorkerSettings(
             short_wait=timedelta(0), grace=GRACE, random=lambda: LONGEST_DELAY, replaced=self.bodies.replaced
         )
-        self._has_schedules = schedules
+        self._has_triggers = triggers
         self._working: asyncio.Task[None] | None = None
         self._is_ending = False
 
@@ -121,7 +121,7 @@ class World:
 
     async def _work(self, worker: Worker) -> None:
         """Worker after worker, as each one dies."""
-        if self._has_schedules:
+        if self._has_triggers:
             registry = self.app.registry
             await self.store.catalog.apply_schedules(registry.schedules, workflows=registry.names)
         while True:

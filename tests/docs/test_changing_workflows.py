@@ -25,10 +25,12 @@ async def lab() -> Lab:
     return Lab()
 
 
-def deploy(lab: Lab, code: Code) -> None:
+def deploy(lab: Lab, code: Code, *others: Code) -> None:
     """From now on this is the workflow `flow`."""
     lab.app = App(lab.store)
     lab.app.workflow(id="flow")(code)
+    for other in others:
+        lab.app.workflow(other)
 
 
 async def test_renamed_step_goes_on_with_its_result(lab: Lab, shown: Shown) -> None:
@@ -163,7 +165,54 @@ async def test_code_that_does_not_fit_parks_and_goes_on_when_it_fits_again(after
     assert await lab.steps(handle) == stored
 
 
+# --- what parks an execution that waits for something from outside ------------------------------------------------
+
+
+async def child(number: int, step: Step) -> Any:
+    return await step.wait_for_event("go", key="child")
+
+
+async def waits(step: Step) -> Any:
+    return await step.wait_for_event("approval", event="go", key="child", timeout="7d")
+
+
+async def waits_for_another(step: Step) -> None:
+    await step.wait_for_event("approval", event="go", key="other", timeout="7d")
+
+
+async def calls(step: Step) -> Any:
+    return await step.call("ask", "child", 1)
+
+
+async def calls_another(step: Step) -> None:
+    await step.call("ask", "child", 2)
+
+
+PARKING_WAITS = [(waits, waits_for_another), (calls, calls_another)]
+
+
+@pytest.mark.parametrize(("old", "new"), PARKING_WAITS)
+async def test_wait_that_is_made_otherwise_parks_and_goes_on_when_it_fits_again(old: Code, new: Code, lab: Lab) -> None:
+    lab.store.is_hurried = False
+    deploy(lab, old, child)
+    handle: Handle[Any] = await lab.app.start("flow")
+    async with lab.worker():
+        await lab.until(handle, lambda seen: seen.status is Status.WAITING)
+
+    deploy(lab, new, child)
+    async with lab.worker():
+        await lab.app.send_event("go", "went", key="child")
+        parked = await lab.until(handle, lambda seen: "parked: " in (seen.why or ""))
+    deploy(lab, old, child)
+    await lab.app.retry(handle.id)
+    async with lab.worker():
+        result = await lab.result(handle)
+
+    assert parked.status is Status.PENDING
+    assert result == "went"
+
+
 def test_every_row_of_what_parks_is_tried() -> None:
     rows = re.findall(r"^\| (?!the code now|---)", PAGE.section("## What parks an execution"), re.MULTILINE)
 
-    assert len(rows) == len(PARKING)
+    assert len(rows) == len(PARKING) + len(PARKING_WAITS)

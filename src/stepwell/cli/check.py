@@ -129,9 +129,8 @@ def _summary(findings: Sequence[Finding], workflows: int) -> str:
 def _summary_of_replays(outcome: Outcome) -> str:
     warnings = sum(one.verdict.is_warning for one in outcome.judged)
     stopped = len(outcome.judged) - warnings
-    return (
-        f"{_count(outcome.executions, 'execution')} in flight: {stopped} would not go on, {_count(warnings, 'warning')}"
-    )
+    seen = _count(outcome.executions, "execution")
+    return f"{seen} in flight: {stopped:,} would not go on, {_count(warnings, 'warning')}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -31,7 +31,7 @@ PASSINGS = {
     "before_wait_check": (3, REST),
     "between_wait_check_and_park": (4, REST),
     "before_complete": (3, REST),
-    "after_complete_before_notify": (6, REST),
+    "after_complete_before_notify": (4, LONG_REST),  # all four have to suspend first, so something is left to do
     "in_heartbeat": (2, LONG_REST),
     "in_sweep": (2, LONG_REST),
 }

@@ -34,6 +34,7 @@ MUTANTS: dict[str, Changes] = {
         **_DEAF,
         "checkpoint": [_SESSION, _OWNER],
         "checkpoint_one": [_SESSION, _OWNER_OF_ONE],
+        "complete_one": [_SESSION, ("and x.owner is not distinct from me.id", "")],
         "flush": [_SESSION, _OWNER, ("and x.owner is not distinct from me.id", "")],
     },
     "transactions are not fenced": {

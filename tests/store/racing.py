@@ -49,6 +49,10 @@ def checkpoint_one(session: SessionId, new: NewCheckpoint) -> Call:
     return Call("checkpoint_one", [session.bytes, *rows.checkpoint_one_parameters(new)])
 
 
+def complete_one(session: SessionId, execution_id: ExecutionId, result: bytes) -> Call:
+    return Call("complete_one", [session.bytes, execution_id.bytes, result])
+
+
 def record(session: SessionId, checkpoint: NewCheckpoint) -> Call:
     execution_id, key, kind, digest, value, _ = checkpoint
     texts = [key.encode(), kind.encode()]

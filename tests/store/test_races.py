@@ -236,6 +236,37 @@ async def test_outcome_that_waits_for_a_cancel_is_cancelled(
     assert (seen.status, seen.why, seen.result, seen.error) == (Status.CANCELLED, "no longer needed", None, None)
 
 
+async def test_lone_completion_that_waits_for_a_cancel_leaves_it_to_the_long_statement(
+    postgres: PostgresWorld, one: Racer, other: Racer
+) -> None:
+    """F51: it looks at the row's newest version, after it has waited for the lock."""
+    session = await postgres.worker()
+    started = await postgres.running(session)
+
+    with one.transaction():
+        one.run(racing.cancel(started))
+        ending = other.start_and_block(racing.complete_one(session, started, b"1"))
+
+    assert answer_of(ending) == []
+    assert (await postgres.see(started)).status is Status.RUNNING
+
+
+async def test_lone_completion_that_waits_for_the_reaper_changes_nothing(
+    postgres: PostgresWorld, one: Racer, other: Racer
+) -> None:
+    """F1"""
+    session = await postgres.worker()
+    started = await postgres.running(session)
+    postgres.advance(LEASE + MINUTE)
+
+    with one.transaction():
+        one.run(racing.reap())
+        late = other.start_and_block(racing.complete_one(session, started, b"1"))
+
+    assert answer_of(late) == []
+    assert (await postgres.see(started)).status is Status.PENDING
+
+
 async def test_cancel_that_waits_for_the_outcome_is_told_it_came_too_late(
     postgres: PostgresWorld, one: Racer, other: Racer
 ) -> None:

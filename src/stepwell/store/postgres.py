@@ -18,14 +18,15 @@ from stepwell.core.model import (
     Child,
     Claim,
     ClaimRequest,
+    Completed,
     Created,
+    Ending,
     Event,
     Execution,
     ExecutionId,
     Filter,
     Flushed,
     Look,
-    NewCheckpoint,
     NewEvent,
     NewExecution,
     Sent,
@@ -214,11 +215,11 @@ class PostgresStore:
         return rows.claim_of(found)
 
     async def flush(self, session: SessionId, batch: Batch) -> Flushed:
+        if stored := await self._flush_one(session, batch):
+            return stored
         if batch.attempts or batch.endings or batch.children or any(map(rows.ends_a_wait, batch.checkpoints)):
             answer = await self._run("flush", session.bytes, *rows.batch_parameters(batch), on=self._flushes)
         else:
-            if len(batch.checkpoints) == 1 and (stored := await self._store_one(session, batch.checkpoints[0])):
-                return stored
             parameters = rows.checkpoint_parameters(batch.checkpoints)
             answer = await self._run("checkpoint", session.bytes, *parameters, on=self._flushes)
         is_alive, refused, cancelling = answer[0][:3]
@@ -226,11 +227,18 @@ class PostgresStore:
             raise LeaseLost("this worker's session has ended")
         return Flushed(frozenset(refused or ()), frozenset(cancelling))
 
-    async def _store_one(self, session: SessionId, checkpoint: NewCheckpoint) -> Flushed | None:
-        """The short way for a lone workflow's step. None: nothing was stored."""
-        parameters = rows.checkpoint_one_parameters(checkpoint)
-        answer = await self._run("checkpoint_one", session.bytes, *parameters, on=self._flushes)
-        return Flushed(frozenset(), frozenset(answer[0][0] or ())) if answer else None
+    async def _flush_one(self, session: SessionId, batch: Batch) -> Flushed | None:
+        """The short way for what a lone workflow writes. None: there is none for this, or it stored nothing."""
+        match batch:
+            case Batch([checkpoint], [], [], []) if not rows.ends_a_wait(checkpoint):
+                parameters = rows.checkpoint_one_parameters(checkpoint)
+                answer = await self._run("checkpoint_one", session.bytes, *parameters, on=self._flushes)
+            case Batch([], [], [Ending(execution_id, Completed(result))], []):
+                parameters = (execution_id.bytes, result)
+                answer = await self._run("complete_one", session.bytes, *parameters, on=self._flushes)
+            case _:
+                return None
+        return Flushed(frozenset(), frozenset(answer[0][-1] or ())) if answer else None
 
     async def send(self, event: NewEvent) -> Sent | None:
         """As Store.send. A lost connection leaves the outcome unknown: sent again with its id, it is taken once."""

@@ -62,7 +62,7 @@ async def test_value_is_what_the_step_returns(lab: Lab) -> None:
 
     assert await (await app.start(one, 7)).result() == 42
     assert fetched.calls == [(7,)]
-    assert repr(fetched) == "<Fake of step 'fetch', called 1 times>"
+    assert repr(fetched) == "<Fake of 'fetch', called 1 times>"
 
 
 @pytest.mark.parametrize("error", [ConnectionError("down"), ConnectionError])
@@ -146,6 +146,55 @@ async def test_value_must_be_one_that_the_real_step_could_return(lab: Lab) -> No
 
 async def test_children_of_a_map_are_real(lab: Lab) -> None:
     assert await (await app.start(many_children)).result() == [2, 3]
+
+
+# --- workflows ----------------------------------------------------------------------------------------------------
+
+
+@app.workflow
+async def child(number: int, extra: int, step: Step) -> int:
+    raise NotImplementedError("only fakes of it are used")
+
+
+@app.workflow
+async def parent(step: Step) -> int:
+    given = {"number": 3, "extra": 4}
+    return await step.call("child", child, given) + sum(await step.map("children", one, [1, 2]))
+
+
+async def test_workflow_is_faked_wherever_it_is_called(lab: Lab) -> None:
+    called, mapped = lab.fake(child, lambda number, extra: number * extra), lab.fake(one, 100)
+
+    assert await (await app.start(parent)).result() == 212
+    assert (called.calls, sorted(mapped.calls)) == ([(3, 4)], [(1,), (2,)])
+
+
+async def test_faked_workflow_may_be_started_and_be_async(lab: Lab) -> None:
+    async def tenfold(number: int) -> int:
+        return 10 * number
+
+    lab.fake(one, tenfold)
+
+    assert await (await app.start(one, 7)).result() == 70
+
+
+async def test_exception_of_a_faked_workflow_fails_it(lab: Lab) -> None:
+    lab.fake(child, LookupError("no such child"))
+
+    with pytest.raises(ExecutionFailed, match=r"ChildFailed.*no such child"):
+        await (await app.start(parent)).result()
+
+
+async def test_result_of_a_faked_workflow_must_be_one_that_it_could_return(lab: Lab) -> None:
+    lab.fake(one, "forty-two")
+
+    with pytest.raises(ExecutionFailed, match="the result of workflow 'one'"):
+        await (await app.start(one, 7)).result()
+
+
+async def test_workflow_has_no_attempts_for_several_outcomes(lab: Lab) -> None:
+    with pytest.raises(InvalidOption, match="fake of workflow 'one': give one outcome"):
+        lab.fake(one, 1, 2)
 
 
 async def test_fake_without_an_outcome_is_refused(lab: Lab) -> None:

@@ -33,6 +33,8 @@ async def lab_of_an_async_test() -> None:
         assert_type(lab, Lab)
         assert_type(lab.now, datetime)
         assert_type(lab.fake("fetch", ConnectionError(), 42), Fake)
+        assert_type(lab.fake(order, "done"), Fake)
+        lab.fake(7, "done")  # type: ignore[arg-type]
         assert_type(await (await app.start(order, 7)).result(), str)
         await lab.advance("2d")
         await lab.advance(timedelta(days=2))

@@ -20,7 +20,6 @@ from stepwell.inputs import NOTHING
 from stepwell.runtime.registry import Workflow
 from stepwell.testing.crashes import CrashPoint
 from stepwell.testing.effects import Effects
-from stepwell.testing.fakes import Fake
 from stepwell.testing.lab import Lab
 from stepwell.testing.timekeeper import Standstill
 from stepwell.testing.world import World
@@ -72,7 +71,7 @@ async def assert_durable(
     input: Any = NOTHING,
     *,
     effects: Effects | None = None,
-    fakes: Mapping[str, Any] | None = None,
+    fakes: Mapping[Any, Any] | None = None,
     meanwhile: Meanwhile | None = None,
     by: Callable[[Any], Any] = lambda result: result,
     only: str | None = None,
@@ -129,7 +128,7 @@ class _Trial:
     workflow: Workflow[..., Any]
     input: Any
     effects: Effects | None
-    fakes: Mapping[str, Any]
+    fakes: Mapping[str | Workflow[..., Any], Any]
     meanwhile: Meanwhile | None
     by: Callable[[Any], Any]
     now: datetime
@@ -139,7 +138,8 @@ class _Trial:
         if self.effects is not None:
             self.effects.clear()
         world = World(self.workflow.app, now=self.now, first_id=_ID, crash_at=crash_at)
-        world.bodies.fakes |= {name: Fake(name, (outcome,)) for name, outcome in self.fakes.items()}
+        for name, outcome in self.fakes.items():
+            world.bodies.fake(name, (outcome,))
         await world.begin()
         try:
             handle = await self.workflow.app.start(self.workflow, self.input)

@@ -1,19 +1,24 @@
-"""What runs in the place of steps' functions, and a record of which bodies ran."""
+"""What runs in the place of the functions of steps and workflows, and a record of which steps' bodies ran."""
 
 from __future__ import annotations
 
 import inspect
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from stepwell.errors import InvalidOption
 from stepwell.runtime.context import current_step
 from stepwell.runtime.functions import shape_of
+from stepwell.runtime.registry import Registry, Workflow
 
 
 class Fake:
-    """Stands for the function of every step of a name. `calls` has the positional arguments of each call."""
+    """Stands for the function of every step of a name, or of a workflow. `calls` has the arguments of each call.
+
+    Those of a step are its positional ones, those of a workflow are its input.
+    """
 
     def __init__(self, name: str, outcomes: tuple[Any, ...]) -> None:
         if not outcomes:
@@ -26,16 +31,27 @@ class Fake:
         """Whether it may run on the event loop; what a plain function does may block."""
         return all(not callable(one) or _is_exception(one) or shape_of(one).is_async for one in self._outcomes)
 
-    def _call(self, *args: Any, **kwargs: Any) -> Any:
+    def _step(self, *args: Any, **kwargs: Any) -> Any:
         """What the faked step calls."""
+        return self._come_out(current_step().attempt, args, kwargs)
+
+    def _workflow(self, **input: Any) -> Any:
+        """What is called in the place of the workflow's function, without a Step."""
+        return self._come_out(1, tuple(input.values()), {})
+
+    async def _async_workflow(self, **input: Any) -> Any:
+        value = self._workflow(**input)
+        return await value if inspect.isawaitable(value) else value
+
+    def _come_out(self, attempt: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self.calls.append(args)
-        outcome = self._outcomes[min(current_step().attempt, len(self._outcomes)) - 1]
+        outcome = self._outcomes[min(attempt, len(self._outcomes)) - 1]
         if isinstance(outcome, BaseException) or _is_exception(outcome):
             raise outcome
         return outcome(*args, **kwargs) if callable(outcome) else outcome
 
     def __repr__(self) -> str:
-        return f"<Fake of step '{self.name}', called {len(self.calls)} times>"
+        return f"<Fake of '{self.name}', called {len(self.calls)} times>"
 
 
 def _is_exception(outcome: Any) -> bool:
@@ -43,17 +59,28 @@ def _is_exception(outcome: Any) -> bool:
 
 
 class Bodies:
-    """Decides what runs as the body of each step, and counts which did."""
+    """Decides what runs as the body of each step and workflow, and counts which steps did."""
 
     def __init__(self) -> None:
         self.fakes: dict[str, Fake] = {}
+        self.workflows: dict[str, Fake] = {}
         self.ran: Counter[str] = Counter()
+
+    def fake(self, what: str | Workflow[..., Any], outcomes: tuple[Any, ...]) -> Fake:
+        """From now on it is this that runs. Raises InvalidOption."""
+        if isinstance(what, str):
+            fake = self.fakes[what] = Fake(what, outcomes)
+            return fake
+        if len(outcomes) > 1:
+            raise InvalidOption(f"fake of workflow '{what.id}': give one outcome, a workflow has no attempts")
+        fake = self.workflows[what.id] = Fake(what.id, outcomes)
+        return fake
 
     def replaced(self, key: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function that runs in the place of this one: its fake if there is one; either way it is counted."""
         fake = self.fakes.get(key) or self.fakes.get(_name(key))
         is_async = shape_of(function).is_async if fake is None else fake._is_async
-        body = function if fake is None else fake._call
+        body = function if fake is None else fake._step
         return self._async(body) if is_async else self._plain(body)
 
     def _async(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -70,6 +97,21 @@ class Bodies:
             return function(*args, **kwargs)
 
         return body
+
+
+class FakedRegistry(Registry):
+    """The workflows of an app, some of which are faked."""
+
+    def __init__(self, real: Registry, bodies: Bodies) -> None:
+        vars(self).update(vars(real))
+        self._bodies = bodies
+
+    def __getitem__(self, name: str) -> Workflow[Any, Any]:
+        workflow, fake = super().__getitem__(name), self._bodies.workflows.get(name)
+        if fake is None:
+            return workflow
+        function = fake._async_workflow if fake._is_async else fake._workflow
+        return replace(workflow, function=function, is_async=fake._is_async, step_parameter=None)
 
 
 def _name(key: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
 from stepwell.errors import InvalidOption
+from stepwell.runtime.registry import Workflow
 from stepwell.testing.fakes import Fake
 from stepwell.testing.world import World
 
@@ -34,14 +35,14 @@ class Lab:
         """Return when nothing can go on without time or an event. No time passes."""
         await self._world.advance(timedelta(0))
 
-    def fake(self, name: str, *outcomes: Any) -> Fake:
-        """From now on steps of this name do not call their function.
+    def fake(self, name: str | Workflow[..., Any], *outcomes: Any) -> Fake:
+        """From now on steps of this name, or executions of this workflow, do not call their function.
 
         An outcome is a value to return, an exception to raise, or a function, sync or async, that is called with the
-        arguments of the step. Of several the first is for the first attempt, and so on; the last one stays.
+        arguments of the step, or the input of the workflow. Of several for a step the first is for the first attempt,
+        and so on; the last one stays.
         """
-        fake = self._world.bodies.fakes[name] = Fake(name, outcomes)
-        return fake
+        return self._world.bodies.fake(name, outcomes)
 
     async def crash(self) -> None:
         """The worker dies, as by kill -9, with all that is not stored; return when another one has taken over."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from stepwell.core.duration import DurationLike
+from stepwell.runtime.registry import Workflow
 from stepwell.testing.fakes import Fake
 from stepwell.testing.lab import Lab
 
@@ -31,7 +32,7 @@ class SyncLab:
         """See Lab.settle."""
         self._await(self._lab.settle())
 
-    def fake(self, name: str, *outcomes: Any) -> Fake:
+    def fake(self, name: str | Workflow[..., Any], *outcomes: Any) -> Fake:
         """See Lab.fake."""
         return self._lab.fake(name, *outcomes)
 

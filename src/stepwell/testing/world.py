@@ -12,7 +12,7 @@ from stepwell.errors import ExecutionCancelled, ExecutionFailed, InvalidOption
 from stepwell.runtime.shift import WorkerSettings
 from stepwell.runtime.worker import Worker
 from stepwell.testing.crashes import CrashPoint, Journal, Process, running_process
-from stepwell.testing.fakes import Bodies
+from stepwell.testing.fakes import Bodies, FakedRegistry
 from stepwell.testing.store import LabStore
 from stepwell.testing.timekeeper import Standstill, Timekeeper
 
@@ -135,7 +135,7 @@ class World:
             taken_over.set()
 
     def _new_worker(self) -> Worker:
-        worker = self._worker = Worker(self.store, self.app.registry, self._settings)
+        worker = self._worker = Worker(self.store, FakedRegistry(self.app.registry, self.bodies), self._settings)
         self._process = Process(on_death=self.store.wake, on_noticed=worker.stop)
         self._taken_over = asyncio.Event()
         return worker

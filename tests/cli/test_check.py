@@ -111,6 +111,16 @@ def test_workflow_whose_source_is_not_there_is_named(check: Cli, folder: Path) -
     assert check("made.py").stderr.startswith("not checked: the source of workflow 'pay' is not found\n")
 
 
+@pytest.mark.parametrize("options", [("--against", ""), ("--against", " "), ("--workflow", "pay")])
+def test_options_that_make_no_sense_are_wrong_usage(check: Cli, folder: Path, options: tuple[str, str]) -> None:
+    (folder / "good.py").write_text(HEAD)
+
+    answer = check("good.py", *options)
+
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert options[0] in answer.stderr
+
+
 def test_flows_that_cannot_be_loaded_are_wrong_usage(check: Cli, folder: Path) -> None:
     (folder / "broken.py").write_text("def (:\n")
 

@@ -144,6 +144,7 @@ def test_function_that_no_workflow_reaches_is_left_alone() -> None:
         "from shop.api import stamp",
         "from shop.tools import Clock\nstamp = Clock.stamp",
         "from shop.tools import Clock\nstamp = Clock().stamp",
+        "from shop.tools import *",
     ],
 )
 def test_function_of_another_module_is_followed(imports: str) -> None:

@@ -11,6 +11,7 @@ import click
 from stepwell.cli.exits import FAILED
 from stepwell.cli.options import Target, database_options, output_options
 from stepwell.cli.output import Cell, clean, note, show_json, show_table
+from stepwell.errors import InvalidOption
 
 if TYPE_CHECKING:
     from stepwell.app.application import App
@@ -30,6 +31,10 @@ def command(flows: str, target: Target, against: str | None, workflows: Sequence
     FLOWS is a file (flows.py) or a module (package.flows) with an App; flows.py:app says which of several. It is
     imported; no step runs, and nothing is written anywhere.
     """
+    if against is None and workflows:
+        raise InvalidOption("--workflow says which executions are replayed; give --against, too")
+    if against is not None and not against.strip():
+        raise InvalidOption("--against is empty; leave it out, or give a URL (is a shell variable unset?)")
     app = target.open_flows(flows)
     findings = _lint(app, flows)
     outcome = None if against is None else _replay(app, against, target.schema_name, workflows)

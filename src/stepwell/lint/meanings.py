@@ -57,10 +57,13 @@ Meaning: TypeAlias = External | OwnModule | Function | Class | Special | None
 def lookup(scope: Scope, name: str) -> Meaning:
     """What a name means here; None when nobody can tell without running the code."""
     holder: Scope | None = scope
-    while holder is not None and name not in holder.bindings:
+    while holder is not None:
+        if name in holder.bindings:
+            return own(holder, name)
+        for module in filter(holder.project.__contains__, holder.stars):
+            if name in (starred := module_scope(holder.project, module)).bindings:
+                return own(starred, name)
         holder = holder.parent
-    if holder is not None:
-        return own(holder, name)
     return External(f"builtins.{name}") if hasattr(builtins, name) else None
 
 

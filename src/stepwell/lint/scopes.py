@@ -64,6 +64,7 @@ class Scope:
     def __init__(self, project: Project, module: Module, parent: Scope | None = None, qualname: str = "") -> None:
         self.project, self.module, self.parent, self.qualname = project, module, parent, qualname
         self.bindings: dict[str, list[Binding]] = {}
+        self.stars: list[str] = []  # modules of which all names were imported
         self.known: dict[str, Any] = {}  # what names mean, as far as it was found out
         self._functions: dict[AnyFunction, Scope] = {}
 
@@ -166,7 +167,10 @@ class _Binder(ast.NodeVisitor):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         module = self._scope.module.absolute(node.module, node.level)
         for alias in node.names:
-            self._add(alias.asname or alias.name, Imported(f"{module}.{alias.name}"))
+            if alias.name == "*":
+                self._scope.stars.append(module)
+            else:
+                self._add(alias.asname or alias.name, Imported(f"{module}.{alias.name}"))
 
     def visit_Assign(self, node: ast.Assign) -> None:
         for target in node.targets:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from stepwell.core.events import execution_of
 from stepwell.core.model import Created, Execution, ExecutionId, Filter, NewEvent, NewExecution, Sent, StepRecord
@@ -16,6 +16,7 @@ from stepwell.core.payload import is_same
 from stepwell.core.status import Status
 from stepwell.errors import (
     DatabaseUnavailable,
+    InvalidOption,
     KeyConflict,
     NotAllowed,
     ResultTimeout,
@@ -43,8 +44,9 @@ class Client:
 
         Raises KeyConflict when a key belongs to another input: nothing of its part is accepted and nothing after it,
         and the parts before stay accepted. A start of the same again, without the conflict, answers with those that
-        have keys.
+        have keys. Raises InvalidOption when a deadline has passed.
         """
+        self._refuse_expired(new)
         if len(new) == 1:
             return [await self._start_one(new[0])]
         created: list[Created] = []
@@ -52,6 +54,12 @@ class Client:
             part = new[start : start + CREATE_SIZE]
             created += check_keys(part, await self.store.create(part))
         return created
+
+    def _refuse_expired(self, new: Sequence[NewExecution]) -> None:
+        now = self.store.now()
+        for one in new:
+            if isinstance(one.deadline, datetime) and one.deadline <= now:
+                raise InvalidOption(f"deadline {one.deadline:%Y-%m-%d %H:%M:%S} UTC has passed; nothing was started")
 
     async def _start_one(self, new: NewExecution) -> Created:
         new = new._replace(is_awaited=self._habit.is_to_wait)

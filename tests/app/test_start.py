@@ -433,6 +433,11 @@ async def test_text_that_the_database_cannot_keep_is_refused_by_name(app: App, t
         {"delay": timedelta(seconds=-1)},
         {"delay": timedelta(days=10**6)},
         {"delay": 5},
+        {"deadline": "soon"},
+        {"deadline": "0s"},
+        {"deadline": timedelta(seconds=-1)},
+        {"deadline": datetime(2126, 1, 1)},  # noqa: DTZ001
+        {"deadline": 5},
     ],
 )
 async def test_option_that_makes_no_sense_is_refused_and_nothing_is_stored(app: App, options: Any) -> None:

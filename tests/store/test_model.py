@@ -95,6 +95,7 @@ def new_executions(draw: st.DrawFn) -> list[dict[str, Any]]:
             "key": st.sampled_from((None, None, *KEYS)),
             "input": st.sampled_from((b"1", b"1", b"2")),
             "delay_seconds": st.sampled_from((0.0, 0.0, 60.0, 1_200.0)),
+            "deadline": st.sampled_from((None, None, 10 * MINUTE)),
         }
     )
     return draw(st.lists(one, min_size=1, max_size=4))

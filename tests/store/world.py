@@ -49,7 +49,15 @@ STOPPED = CancelledOutcome("stopped by itself")
 
 _TIMES = {
     "worker": ("started_at", "expires_at"),
-    "execution": ("created_at", "due_at", "claimed_at", "started_at", "finished_at", "cancel_requested_at"),
+    "execution": (
+        "created_at",
+        "due_at",
+        "claimed_at",
+        "started_at",
+        "finished_at",
+        "cancel_requested_at",
+        "deadline_at",
+    ),
     "checkpoint": ("recorded_at",),
     "attempt": ("failed_at", "retry_at"),
     "schedule": ("decided_at", "next_at", "last_at", "paused_at"),

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 from uuid import UUID
 
 from stepwell.app.checks import (
+    Deadline,
     checked_choice,
     checked_count,
+    checked_deadline,
     checked_filter,
     checked_status,
     checked_tags,
@@ -110,6 +113,7 @@ class App(Events, ScheduleCalls):
         *,
         key: str | None = None,
         delay: DurationLike | None = None,
+        deadline: Deadline | None = None,
         tags: Sequence[str] = (),
         connection: Any = None,
     ) -> Handle[R]: ...
@@ -121,6 +125,7 @@ class App(Events, ScheduleCalls):
         *,
         key: str | None = None,
         delay: DurationLike | None = None,
+        deadline: Deadline | None = None,
         tags: Sequence[str] = (),
         connection: Any = None,
     ) -> Handle[Any]: ...
@@ -131,16 +136,18 @@ class App(Events, ScheduleCalls):
         *,
         key: str | None = None,
         delay: DurationLike | None = None,
+        deadline: Deadline | None = None,
         tags: Sequence[str] = (),
         connection: Any = None,
     ) -> Handle[Any]:
         """Accept an execution; when this has returned, it survives any crash and any worker will carry it on.
 
         `input` is the value of the workflow's one parameter, or a mapping of its parameters. The same key means the
-        same execution; with another input it raises KeyConflict. `connection`, a psycopg connection of the engine's
+        same execution; with another input it raises KeyConflict. After `deadline`, a time or a duration, it does not
+        begin, and stops if it has; one that has passed is refused. `connection`, a psycopg connection of the engine's
         database, makes the start part of its transaction. Raises InvalidInput with every fault; nothing is stored then.
         """
-        new = [self._new(workflow, input, key=key, delay=delay, tags=tags)]
+        new = [self._new(workflow, input, key=key, delay=delay, deadline=deadline, tags=tags)]
         if connection is not None:
             created = check_keys(new, await create_on(connection, new, schema=self._schema))
         else:
@@ -154,6 +161,7 @@ class App(Events, ScheduleCalls):
         inputs: Iterable[Any],
         *,
         keys: Sequence[str] | None = None,
+        deadline: Deadline | None = None,
         tags: Sequence[str] = (),
     ) -> list[Handle[R]]: ...
     @overload
@@ -163,6 +171,7 @@ class App(Events, ScheduleCalls):
         inputs: Iterable[Any],
         *,
         keys: Sequence[str] | None = None,
+        deadline: Deadline | None = None,
         tags: Sequence[str] = (),
     ) -> list[Handle[Any]]: ...
     async def start_many(
@@ -171,6 +180,7 @@ class App(Events, ScheduleCalls):
         inputs: Iterable[Any],
         *,
         keys: Sequence[str] | None = None,
+        deadline: Deadline | None = None,
         tags: Sequence[str] = (),
     ) -> list[Handle[Any]]:
         """Accept many executions of one workflow, one per input, with few statements. See start.
@@ -178,7 +188,7 @@ class App(Events, ScheduleCalls):
         Up to 2,000 are accepted all or none, more of them 2,000 at a time: after a KeyConflict those of earlier
         statements stay accepted, and are found again by their keys.
         """
-        new = self._new_ones(workflow, inputs, keys=keys, tags=tags)
+        new = self._new_ones(workflow, inputs, keys=keys, deadline=deadline, tags=tags)
         return [self._handle(created) for created in await (await self._open()).start(new)]
 
     async def start_json(
@@ -188,13 +198,14 @@ class App(Events, ScheduleCalls):
         *,
         key: str | None = None,
         delay: DurationLike | None = None,
+        deadline: Deadline | None = None,
         tags: Sequence[str] = (),
     ) -> Handle[Any]:
         """`start` with the input as the JSON text that came from outside; None is no input.
 
         What JSON has no type for comes as text and is read by the workflow's annotations.
         """
-        new = self._accepted(self._bound_json(workflow, input), key=key, delay=delay, tags=tags)
+        new = self._accepted(self._bound_json(workflow, input), key=key, delay=delay, deadline=deadline, tags=tags)
         return self._handle((await (await self._open()).start([new]))[0])
 
     @overload
@@ -206,6 +217,7 @@ class App(Events, ScheduleCalls):
         *,
         key: str | None = None,
         delay: DurationLike | None = None,
+        deadline: Deadline | None = None,
         tags: Sequence[str] = (),
     ) -> Handle[R]: ...
     @overload
@@ -217,6 +229,7 @@ class App(Events, ScheduleCalls):
         *,
         key: str | None = None,
         delay: DurationLike | None = None,
+        deadline: Deadline | None = None,
         tags: Sequence[str] = (),
     ) -> Handle[Any]: ...
     def start_on(
@@ -227,30 +240,51 @@ class App(Events, ScheduleCalls):
         *,
         key: str | None = None,
         delay: DurationLike | None = None,
+        deadline: Deadline | None = None,
         tags: Sequence[str] = (),
     ) -> Handle[Any]:
         """`start` in the transaction of a synchronous psycopg connection, without an event loop."""
-        new = [self._new(workflow, input, key=key, delay=delay, tags=tags)]
+        new = [self._new(workflow, input, key=key, delay=delay, deadline=deadline, tags=tags)]
         return self._handle(check_keys(new, create_on_sync(connection, new, schema=self._schema))[0])
 
     def _new_ones(
-        self, workflow: AnyWorkflow, inputs: Iterable[Any], *, keys: Sequence[str] | None, tags: Sequence[str]
+        self,
+        workflow: AnyWorkflow,
+        inputs: Iterable[Any],
+        *,
+        keys: Sequence[str] | None,
+        deadline: Deadline | None,
+        tags: Sequence[str],
     ) -> list[NewExecution]:
         values = list(inputs)
         if keys is not None and len(keys) != len(values):
             raise InvalidOption(f"start_many has {len(values)} inputs and {len(keys)} keys; give one key per input")
         return [
-            self._new(workflow, value, key=keys[index] if keys is not None else None, delay=None, tags=tags)
-            for index, value in enumerate(values)
+            self._new(workflow, value, key=key, delay=None, deadline=deadline, tags=tags)
+            for value, key in zip_longest(values, keys or ())
         ]
 
     def _new(
-        self, workflow: AnyWorkflow, value: Any, *, key: str | None, delay: DurationLike | None, tags: Sequence[str]
+        self,
+        workflow: AnyWorkflow,
+        value: Any,
+        *,
+        key: str | None,
+        delay: DurationLike | None,
+        deadline: Deadline | None,
+        tags: Sequence[str],
     ) -> NewExecution:
-        return self._accepted(self.registry.bound(workflow, value), key=key, delay=delay, tags=tags)
+        bound = self.registry.bound(workflow, value)
+        return self._accepted(bound, key=key, delay=delay, deadline=deadline, tags=tags)
 
     def _accepted(
-        self, bound: Bound, *, key: str | None, delay: DurationLike | None, tags: Sequence[str]
+        self,
+        bound: Bound,
+        *,
+        key: str | None,
+        delay: DurationLike | None,
+        deadline: Deadline | None,
+        tags: Sequence[str],
     ) -> NewExecution:
         name, queue, stored = bound
         length = duration_option("delay", delay)
@@ -262,6 +296,7 @@ class App(Events, ScheduleCalls):
             None if key is None else checked_text("key", key),
             checked_tags(tags),
             length.total_seconds() if length else 0.0,
+            deadline=checked_deadline(deadline),
         )
 
     def _bound_json(self, workflow: str, text: bytes | None) -> Bound:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from stepwell.codec import codec_for
+from stepwell.core.duration import DurationLike
 from stepwell.core.model import ExecutionId
 from stepwell.core.payload import pack
 from stepwell.core.status import Status
 from stepwell.errors import InvalidInput, InvalidOption, InvalidValue
+from stepwell.runtime.functions import duration_option
+from stepwell.runtime.times import aware
+
+Deadline = datetime | DurationLike
 
 MAX_KEY_LENGTH = 500  # characters
 MAX_KEY_BYTES = 1_800  # an index entry holds 2,704, and a workflow's name takes up to 800 of them
@@ -52,6 +58,11 @@ def checked_text(option: str, value: str) -> str:
         limits = f"1 to {MAX_KEY_LENGTH} characters in {MAX_KEY_BYTES:,} bytes"
         raise InvalidOption(f"{option} {value!r:.100}: use {limits}, without NUL")
     return value
+
+
+def checked_deadline(deadline: Deadline | None) -> datetime | timedelta | None:
+    """A time that says its zone, or a duration that is not zero. Raises InvalidOption."""
+    return aware("deadline", deadline) if isinstance(deadline, datetime) else duration_option("deadline", deadline)
 
 
 def checked_filter(option: str, value: str | None) -> str | None:

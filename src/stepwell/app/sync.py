@@ -19,6 +19,7 @@ from stepwell.runtime.branches import outside_the_workflow
 
 if TYPE_CHECKING:
     from stepwell.app.application import AnyWorkflow, App
+    from stepwell.app.checks import Deadline
     from stepwell.runtime.registry import Workflow
 
 R = TypeVar("R")
@@ -70,6 +71,7 @@ class SyncApp:
         *,
         key: str | None = ...,
         delay: DurationLike | None = ...,
+        deadline: Deadline | None = ...,
         tags: Sequence[str] = ...,
         connection: Any = ...,
     ) -> SyncHandle[R]: ...
@@ -81,6 +83,7 @@ class SyncApp:
         *,
         key: str | None = ...,
         delay: DurationLike | None = ...,
+        deadline: Deadline | None = ...,
         tags: Sequence[str] = ...,
         connection: Any = ...,
     ) -> SyncHandle[Any]: ...
@@ -91,14 +94,15 @@ class SyncApp:
         *,
         key: str | None = None,
         delay: DurationLike | None = None,
+        deadline: Deadline | None = None,
         tags: Sequence[str] = (),
         connection: Any = None,
     ) -> SyncHandle[Any]:
         """See App.start. With a psycopg connection the start runs on it, in this thread and its transaction."""
         if connection is not None:
-            made = self._app.start_on(connection, workflow, input, key=key, delay=delay, tags=tags)
+            made = self._app.start_on(connection, workflow, input, key=key, delay=delay, deadline=deadline, tags=tags)
         else:
-            made = self._await(self._app.start(workflow, input, key=key, delay=delay, tags=tags))
+            made = self._await(self._app.start(workflow, input, key=key, delay=delay, deadline=deadline, tags=tags))
         return SyncHandle(self, made.id, is_new=made.is_new)
 
     @overload
@@ -108,11 +112,18 @@ class SyncApp:
         inputs: Iterable[Any],
         *,
         keys: Sequence[str] | None = ...,
+        deadline: Deadline | None = ...,
         tags: Sequence[str] = ...,
     ) -> list[SyncHandle[R]]: ...
     @overload
     def start_many(
-        self, workflow: str, inputs: Iterable[Any], *, keys: Sequence[str] | None = ..., tags: Sequence[str] = ...
+        self,
+        workflow: str,
+        inputs: Iterable[Any],
+        *,
+        keys: Sequence[str] | None = ...,
+        deadline: Deadline | None = ...,
+        tags: Sequence[str] = ...,
     ) -> list[SyncHandle[Any]]: ...
     def start_many(
         self,
@@ -120,10 +131,11 @@ class SyncApp:
         inputs: Iterable[Any],
         *,
         keys: Sequence[str] | None = None,
+        deadline: Deadline | None = None,
         tags: Sequence[str] = (),
     ) -> list[SyncHandle[Any]]:
         """See App.start_many."""
-        made = self._await(self._app.start_many(workflow, inputs, keys=keys, tags=tags))
+        made = self._await(self._app.start_many(workflow, inputs, keys=keys, deadline=deadline, tags=tags))
         return [SyncHandle(self, handle.id, is_new=handle.is_new) for handle in made]
 
     def result(self, execution_id: UUID | str, *, timeout: DurationLike | None = None) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, NewType
 from uuid import UUID
@@ -45,6 +45,7 @@ class Kind(StrEnum):
 class NewExecution(NamedTuple):
     """An execution to be accepted. `delay_seconds` counts from the store's clock; `schedule`: whose tick it is.
 
+    `deadline` is a time, or a duration by the store's clock: it does not begin after it, and stops when it comes.
     `is_awaited`: the caller is to be told of its end, as if it had been watched from the first.
     """
 
@@ -57,6 +58,7 @@ class NewExecution(NamedTuple):
     delay_seconds: float = 0.0
     schedule: str | None = None
     is_awaited: bool = False
+    deadline: datetime | timedelta | None = None
 
 
 class Created(NamedTuple):

@@ -15,7 +15,7 @@ from stepwell.core.model import CancelledOutcome, Completed, Ending, Failed, Out
 from stepwell.errors import Cancelled, Diverged, InvalidValue, LeaseLost, StepFailed
 from stepwell.failpoints import failpoint
 from stepwell.runtime.functions import in_thread
-from stepwell.runtime.passes import Closing, Pass, Suspend
+from stepwell.runtime.passes import EXPIRED, Closing, Pass, Suspend
 from stepwell.runtime.registry import Workflow
 from stepwell.runtime.step import Step
 from stepwell.runtime.sync_step import SyncStep
@@ -23,7 +23,6 @@ from stepwell.stored_failures import encode_failure
 
 log = logging.getLogger("stepwell.execution")
 
-EXPIRED = "expired"  # the reason of an execution whose deadline has come
 MAX_TOLD = 3  # waits that a listing names
 
 PARKED_FOR = timedelta(minutes=1)  # a parked execution is tried again then: a replay is cheap, and code gets fixed

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 QUIET_TURNS = 10  # turns of the event loop without a durable call after which blocked branches are all there is
 SETTLE_SECONDS = 5.0  # for user code that cleans up while its pass ends
 
+EXPIRED = "expired"  # the reason of an execution whose deadline has come
 MAX_REFUSALS = 100  # durable calls after the pass was closed; more are a loop that swallows them
 
 R = TypeVar("R")
@@ -209,10 +210,14 @@ class Pass:
         """Whether there was a branch that did not know yet."""
         for never, (_, branch) in self._blocked.items():
             if self.is_to_be_told(branch) and not never.done():
-                never.set_exception(Cancelled(self.execution.cancel_reason or "cancelled"))
+                never.set_exception(Cancelled(self._reason()))
                 self._activity += 1  # the next one not before this one has come to rest
                 return True
         return False
+
+    def _reason(self) -> str:
+        """Why the execution is to stop."""
+        return EXPIRED if self.interruption is Closing.EXPIRED else self.execution.cancel_reason or "cancelled"
 
     def _has_heard(self) -> None:
         self.was_told = True

@@ -201,7 +201,9 @@ class MemoryStore:
             return self._answer(new)
         now = self.clock.now()
         due_at = now + timedelta(seconds=new.delay_seconds)
-        row = ExecutionRow(new, created_at=now, due_at=due_at, is_awaited=new.is_awaited)
+        deadline_at = now + new.deadline if isinstance(new.deadline, timedelta) else new.deadline
+        due_at = min(due_at, deadline_at or due_at)
+        row = ExecutionRow(new, now, due_at, is_awaited=new.is_awaited, deadline_at=deadline_at)
         self._executions[new.id] = row
         if new.key is not None:
             self._keys[new.workflow, new.key] = row

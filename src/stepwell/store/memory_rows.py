@@ -198,6 +198,8 @@ class ExecutionRow:
             attempt.retry_at = min(attempt.retry_at, now)
         if self.finished_at is not None:
             self.started_at = None
+        if self.deadline_at is not None and self.deadline_at <= now:
+            self.deadline_at = None
         self.wait_until(now, "retried by hand")
         self.finished_at = self.cancel_requested_at = self.cancel_reason = self.error = None
         self.crashes, self.failed_steps = 0, ()

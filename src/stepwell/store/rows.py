@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from stepwell.core.events import execution_of as execution_of_address
 from stepwell.core.events import first_after
@@ -64,7 +64,18 @@ def create_parameters(given: Sequence[NewExecution]) -> list[bytes]:
         binary.byteas([row.input for row in new]),
         binary.float8s([row.delay_seconds for row in new]),
         binary.booleans([row.is_awaited for row in new]),
+        binary.timestamptzs([_deadline_at(row) for row in new]),
+        binary.float8s([_deadline_seconds(row) for row in new]),
     ]
+
+
+def _deadline_at(row: NewExecution) -> datetime | None:
+    return row.deadline if isinstance(row.deadline, datetime) else None
+
+
+def _deadline_seconds(row: NewExecution) -> float:
+    """Zero: it has none that counts from the store's clock."""
+    return row.deadline.total_seconds() if isinstance(row.deadline, timedelta) else 0.0
 
 
 def _first_of_each_key(new: Sequence[NewExecution]) -> Sequence[NewExecution]:
@@ -86,6 +97,8 @@ def create_one_parameters(row: NewExecution) -> tuple[bytes | None, ...]:
         row.input,
         binary.float8(row.delay_seconds),
         binary.boolean(row.is_awaited),
+        binary.maybe_timestamptz(_deadline_at(row)),
+        binary.float8(_deadline_seconds(row)),
     )
 
 

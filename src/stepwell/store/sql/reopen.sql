@@ -1,5 +1,6 @@
--- Make a failed, cancelled or parked execution due now. One that had ended begins its timeout anew. Steps whose failure
--- ended it run again with fresh attempts; waits for a retry end. Locks: execution, then its checkpoint and attempt rows.
+-- Make a failed, cancelled or parked execution due now. One that had ended begins its timeout anew; a deadline
+-- that has passed no longer holds. Steps whose failure ended it run again with fresh attempts; waits for a retry end.
+-- Locks: execution, then its checkpoint and attempt rows.
 with found as materialized (
     select id, failed_steps from stepwell.execution
     where id = $1::uuid
@@ -19,7 +20,8 @@ with found as materialized (
 )
 update stepwell.execution x
 set status = 'pending', due_at = now(), finished_at = null, cancel_requested_at = null, cancel_reason = null, crashes = 0,
-    error = null, failed_steps = null, reason = 'retried by hand', started_at = case when x.finished_at is null then x.started_at end
+    error = null, failed_steps = null, reason = 'retried by hand', started_at = case when x.finished_at is null then x.started_at end,
+    deadline_at = case when x.deadline_at > now() then x.deadline_at end
 from found f
 where x.id = f.id and (select count(*) from hint) >= 0
 returning x.status

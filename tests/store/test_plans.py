@@ -106,7 +106,8 @@ def _calls(running: list[UUID], finished: list[UUID]) -> dict[str, tuple[str, li
     endings = [running, ["completed"] * each, none, results, none, none, [""] * each, [0] * each, [False] * each]
     children: list[list[object]] = [[], [], [], [], [], [], [], []]
     names = [["order"] * each, ["default"] * each, [f"key-{n}" for n in range(each)], [""] * each]
-    starts = [[uuid4() for _ in running], *names, [b"{}"] * each, [0.0] * each, [False] * each]
+    deadlines = [none, [0.0] * each]
+    starts = [[uuid4() for _ in running], *names, [b"{}"] * each, [0.0] * each, [False] * each, *deadlines]
     return {
         "claim": ("claim", [SESSION, ["default"], ["order"], 100, ANY_TIME, True]),
         "empty poll": ("claim", [SESSION, ["quiet"], ["order"], 100, ANY_TIME, True]),

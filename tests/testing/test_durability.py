@@ -82,14 +82,18 @@ def plain(amount: int, step: SyncStep) -> int:
 async def handed_over(amount: int, step: Step) -> None:
     await step.transaction("hand-over", hand_over, amount)
     await step.transaction("hand-over-plainly", hand_over_plainly, amount)
+    assert await step.wait_for_event("handed-over", key="all") == amount
+    assert await step.wait_for_event("handed-over", key="all") == amount
 
 
 async def hand_over(connection: Any, amount: int) -> None:
     await app.start(settled, amount, connection=connection)
+    await app.send_event("handed-over", amount, key="all", connection=connection)
 
 
 def hand_over_plainly(connection: Any, amount: int) -> None:
     app.sync.start(settled, amount + 1, connection=connection)
+    app.send_event_on(connection, "handed-over", amount, key="all")
 
 
 @app.workflow
@@ -116,7 +120,7 @@ async def test_plain_workflow_passes() -> None:
     assert (found.result, found.repeated) == (5, {"('paid', 5)": 2})
 
 
-async def test_start_in_a_transaction_happens_once_wherever_the_worker_dies() -> None:
+async def test_starts_and_events_in_a_transaction_happen_once_wherever_the_worker_dies() -> None:
     found = await assert_durable(handed_over, 5, effects=done)
 
     assert found.repeated == {}

@@ -17,10 +17,12 @@ from stepwell.store.statements import statement
 
 
 class MemoryConnection:
-    """What a store in memory gives to a step's transaction in the place of a connection: it takes starts."""
+    """What a store in memory gives to a step's transaction in the place of a connection: it takes starts and events."""
 
-    def __init__(self, create: Callable[[Sequence[NewExecution]], Sequence[Created]]) -> None:
-        self.create = create
+    def __init__(
+        self, *, create: Callable[[Sequence[NewExecution]], Sequence[Created]], send: Callable[[NewEvent], bool]
+    ) -> None:
+        self.create, self.send = create, send
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(
@@ -61,6 +63,8 @@ async def send_on(connection: Any, event: NewEvent, *, schema: str) -> bool:
 
     It then takes its place in its topic, and lets go on who waits for it. Until then nobody waits for the transaction.
     """
+    if isinstance(connection, MemoryConnection):
+        return connection.send(event)
     if isinstance(connection, psycopg.Connection):
         return await asyncio.to_thread(send_on_sync, connection, event, schema=schema)
     if not isinstance(connection, psycopg.AsyncConnection):
@@ -73,6 +77,8 @@ async def send_on(connection: Any, event: NewEvent, *, schema: str) -> bool:
 
 def send_on_sync(connection: Any, event: NewEvent, *, schema: str) -> bool:
     """The same on a psycopg.Connection, without an event loop."""
+    if isinstance(connection, MemoryConnection):
+        return connection.send(event)
     if not isinstance(connection, psycopg.Connection):
         raise _not_psycopg(connection)
     cursor = psycopg.RawCursor(connection, row_factory=tuple_row)

@@ -307,6 +307,10 @@ class MemoryStore:
             self._hint_work()
 
     async def send(self, event: NewEvent) -> Sent | None:
+        return self.deliver(event)
+
+    def deliver(self, event: NewEvent) -> Sent | None:
+        """As Store.send."""
         with self._lock:
             receiver = execution_of(event.address)
             if receiver is not None and ExecutionId(receiver) not in self._executions:

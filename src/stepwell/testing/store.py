@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from types import TracebackType
 
+from stepwell.core.events import execution_of
 from stepwell.core.model import (
     Batch,
     Claim,
@@ -149,18 +150,22 @@ class LabStore(MemoryStore):
         return self._processes.get(owner) if owner is not None else None
 
     async def send(self, event: NewEvent) -> Sent | None:
-        process = running_process.get()
-        with self._journal.write(process, lambda: f"the event '{event.name}'"):
-            sent = await super().send(event)
-            if process is not None and sent is not None and sent.is_new:
-                self.sent[_sent(event)] += 1
+        with self._journal.write(running_process.get(), lambda: f"the event '{event.name}'"):
+            return self.deliver(event)
+
+    def deliver(self, event: NewEvent) -> Sent | None:
+        sent = super().deliver(event)
+        if running_process.get() is not None and sent is not None and sent.is_new:
+            self.sent[_sent(event)] += 1
         return sent
 
     @asynccontextmanager
     async def transaction(self, session: SessionId, *, is_async: bool) -> AsyncIterator[Transaction]:
         with effects.until_committed():
             async with super().transaction(session, is_async=is_async) as transaction:
-                transaction.connection = MemoryConnection(self._create_when_committed)
+                transaction.connection = MemoryConnection(
+                    create=self._create_when_committed, send=self._send_when_committed
+                )
                 yield transaction
 
     def _create_when_committed(self, new: Sequence[NewExecution]) -> Sequence[Created]:
@@ -171,6 +176,13 @@ class LabStore(MemoryStore):
         for one in new:
             self._accept(one)
         self._hint_work()
+
+    def _send_when_committed(self, event: NewEvent) -> bool:
+        receiver = execution_of(event.address)
+        if receiver is not None and ExecutionId(receiver) not in self._executions:
+            return False
+        effects.when_committed(lambda: self.deliver(event) and None)
+        return True
 
     def record(self, session: SessionId, checkpoint: NewCheckpoint) -> None:
         with self._journal.write(self._processes.get(session), lambda: f"the commit of '{checkpoint.key}'"):

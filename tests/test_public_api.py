@@ -20,6 +20,8 @@ NAMES = {
     "DatabaseNotReady",
     "DatabaseUnavailable",
     "EmbeddedUnavailable",
+    "EventInfo",
+    "EventTrigger",
     "Execution",
     "ExecutionCancelled",
     "ExecutionFailed",
@@ -54,6 +56,7 @@ NAMES = {
     "cron",
     "current_step",
     "every",
+    "on_event",
     "poll",
     "step",
 }

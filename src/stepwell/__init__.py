@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stepwell.app.application import App as App
     from stepwell.app.handle import Handle as Handle
+    from stepwell.core.dispatching import EventInfo as EventInfo
+    from stepwell.core.dispatching import EventTrigger as EventTrigger
     from stepwell.core.model import Execution as Execution
     from stepwell.core.model import Sent as Sent
     from stepwell.core.model import StepRecord as StepRecord
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from stepwell.core.triggers import Page as Page
     from stepwell.core.triggers import cron as cron
     from stepwell.core.triggers import every as every
+    from stepwell.core.triggers import on_event as on_event
     from stepwell.core.triggers import poll as poll
     from stepwell.errors import Cancelled as Cancelled
     from stepwell.errors import ChildFailed as ChildFailed
@@ -81,6 +84,8 @@ _ERRORS = (
 
 _HOMES = {
     "App": "stepwell.app.application",
+    "EventInfo": "stepwell.core.dispatching",
+    "EventTrigger": "stepwell.core.dispatching",
     "Execution": "stepwell.core.model",
     "First": "stepwell.runtime.firsts",
     "Handle": "stepwell.app.handle",
@@ -98,6 +103,7 @@ _HOMES = {
     "cron": "stepwell.core.triggers",
     "current_step": "stepwell.runtime.context",
     "every": "stepwell.core.triggers",
+    "on_event": "stepwell.core.triggers",
     "poll": "stepwell.core.triggers",
     "step": "stepwell.runtime.functions",
     **dict.fromkeys(_ERRORS, "stepwell.errors"),

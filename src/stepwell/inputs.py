@@ -79,17 +79,27 @@ class InputCodec:
             raise InvalidInput(self.workflow, faults + self._misnamed(texts) + self._value_faults(values))
         return self.bind((), values)
 
-    def keep(self, text: bytes) -> bytes:
+    def keep(self, text: bytes, extra: Mapping[str, bytes] | None = None) -> bytes:
         """The bytes to store for JSON that has been accepted elsewhere, whether it fits or not.
 
-        What does not fit parks its execution with every fault, and is kept. Raises PayloadTooLarge.
+        It is the value of the one parameter, or an object of several; `extra` has the JSON of further parameters. What
+        does not fit parks its execution with every fault, and is kept. Raises PayloadTooLarge.
         """
+        members = self._members(text, extra or {})
+        whole = b"{%s}" % b",".join(msgspec.json.encode(name) + b":" + value for name, value in members.items())
         try:
-            return self.bind_json(text)
+            return self.bind_json(whole)
         except InvalidInput:
-            if len(self.names) != 1 and _object_texts(text) is not None:
-                return pack(text)
-            return pack(b'{"%s":%s}' % ((self.names or ("input",))[0].encode(), text))
+            return pack(whole)
+
+    def _members(self, text: bytes, extra: Mapping[str, bytes]) -> dict[str, bytes]:
+        names = tuple(name for name in self._codecs if name not in extra)
+        texts = _object_texts(text)
+        if not names:
+            texts = {}
+        elif texts is None or (len(names) == 1 and tuple(texts) != names):
+            texts = {names[0] if len(names) == 1 else "payload": text}
+        return texts | dict(extra)
 
     def unbind(self, data: bytes) -> dict[str, Any]:
         """The keyword arguments of stored bytes, fresh ones each time. InvalidValue when the code now takes others."""

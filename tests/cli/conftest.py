@@ -33,7 +33,7 @@ def shared_database_url(admin: psycopg.Connection[Any], server_url: str, templat
 def database_url(shared_database_url: str) -> str:
     """A migrated database in which nothing is."""
     with psycopg.connect(shared_database_url, autocommit=True) as connection:
-        for table in ("worker", "execution", "checkpoint", "attempt", "schedule"):
+        for table in ("worker", "execution", "checkpoint", "attempt", "schedule", "trigger", "dispatch"):
             connection.execute(sql.SQL("delete from stepwell.{}").format(sql.Identifier(table)))
     return shared_database_url
 

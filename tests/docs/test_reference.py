@@ -89,7 +89,7 @@ def test_every_signature_is_that_of_the_code(name: str) -> None:
             assert written_shape(heading) in shapes(member), heading
 
 
-@pytest.mark.parametrize("name", ["App", "Retry", "cron", "current_step", "every", "poll", "step"])
+@pytest.mark.parametrize("name", ["App", "Retry", "cron", "current_step", "every", "on_event", "poll", "step"])
 def test_signature_of_what_is_called_by_its_own_name_is_that_of_the_code(name: str) -> None:
     written = re.search(rf"`({name}\(.*?\))`", API.section(f"## {name}"))
 

@@ -100,7 +100,7 @@ async def test_questions_of_operators_are_answered(database_url: str, look: Conn
     assert [row[1:4] for row in answers[0]] == [("sleeps", "pending", "no worker has this workflow")]
 
 
-@pytest.mark.parametrize("view", ["executions", "steps", "workers", "events", "waits", "schedules"])
+@pytest.mark.parametrize("view", ["executions", "steps", "workers", "events", "waits", "schedules", "triggers"])
 def test_every_column_of_a_view_is_described_in_its_order(view: str, look: Connection) -> None:
     cells = re.findall(r"^\| (`[^|]*) \|", SQL.section(f"### `stepwell.{view}`"), re.MULTILINE)
     columns = look.execute(

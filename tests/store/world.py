@@ -60,6 +60,7 @@ _TIMES = {
     ),
     "checkpoint": ("recorded_at",),
     "attempt": ("failed_at", "retry_at"),
+    "dispatch": ("ready_at",),
     "schedule": ("decided_at", "next_at", "last_at", "paused_at"),
 }
 

@@ -39,6 +39,7 @@ from stepwell.inputs import NOTHING
 from stepwell.runtime.functions import duration_option
 from stepwell.runtime.registry import Bound, Workflow
 from stepwell.runtime.shift import DEFAULTS, WorkerSettings
+from stepwell.runtime.starters import put_in_force
 from stepwell.runtime.worker import Worker
 from stepwell.store.foreign import create_on, create_on_sync
 from stepwell.store.identity import new_id
@@ -95,7 +96,7 @@ class App(Events, ScheduleCalls):
 
         Its parameter annotated `Step` (`SyncStep` in a plain function) is injected; the others are its input. `id` is
         by default its name with dashes; `retry` is the default of its steps; `timeout` counts from its first pass;
-        `trigger`, one or several, starts executions by the clock.
+        `trigger`, one or several, starts executions by the clock, by events or by polling.
         """
 
         def register(function: Callable[..., Any]) -> Workflow[..., Any]:
@@ -408,7 +409,7 @@ class App(Events, ScheduleCalls):
             yield worker
 
     async def new_worker(self, chosen: WorkerSettings) -> Worker:
-        """A worker that has not begun, for a program that runs it itself. The code's schedules are now in force."""
+        """A worker that has not begun, for a program that runs it itself. The code's triggers are now in force."""
         store = (await self._open()).store
-        await store.catalog.apply_schedules(self.registry.schedules, workflows=self.registry.names)
+        await put_in_force(store, self.registry)
         return Worker(store, self.registry, chosen)

@@ -1,4 +1,4 @@
-"""The App's calls about schedules."""
+"""The App's calls about what starts executions by itself."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from stepwell.app.checks import checked_text
 from stepwell.app.handle import Handle
 from stepwell.app.opening import Opening
+from stepwell.core.dispatching import EventTrigger
 from stepwell.core.schedule import Schedule
 from stepwell.errors import UnknownSchedule
 from stepwell.runtime.scheduler import start_one_now
@@ -49,6 +50,10 @@ class ScheduleCalls(Opening):
         store = (await self.open()).store
         execution_id = await start_one_now(store, checked_text("schedule", schedule))
         return Handle(cast("App", self), execution_id, is_new=True)
+
+    async def triggers(self) -> Sequence[EventTrigger]:
+        """What events start, by the ids of the triggers, also those that the code no longer declares."""
+        return await (await self.open()).store.triggers.triggers()
 
     async def _catalog(self) -> Catalog:
         return (await self.open()).store.catalog

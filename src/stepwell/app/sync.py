@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from uuid import UUID
 
+from stepwell.core.dispatching import EventTrigger
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import Execution, Sent, StepRecord
 from stepwell.core.schedule import Schedule
@@ -184,6 +185,10 @@ class SyncApp:
     def schedules(self) -> Sequence[Schedule]:
         """See App.schedules."""
         return self._await(self._app.schedules())
+
+    def triggers(self) -> Sequence[EventTrigger]:
+        """See App.triggers."""
+        return self._await(self._app.triggers())
 
     def pause_schedule(self, schedule: str, *, reason: str = "paused") -> Schedule:
         """See App.pause_schedule."""

@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from inspect import iscoroutinefunction
 from typing import Any, Generic, TypeVar
 
 from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
 from stepwell.core.schedule import CatchUp, Overlap, Policy
 from stepwell.core.timing import Cron, Every, Timing
 from stepwell.errors import InvalidOption
+
+MAX_PATTERN_LENGTH = 400  # as long as an event's name may be
 
 Choice = TypeVar("Choice", bound=StrEnum)
 Item = TypeVar("Item")
@@ -46,7 +49,16 @@ class PollTrigger:
     id: str | None = None
 
 
-Trigger = ScheduleTrigger | PollTrigger
+@dataclass(frozen=True, slots=True)
+class OnEventTrigger:
+    """Starts an execution for each event whose name matches. `id` is None for the workflow's own name."""
+
+    pattern: str
+    where: Callable[[Any], bool] | None = None
+    id: str | None = None
+
+
+Trigger = ScheduleTrigger | PollTrigger | OnEventTrigger
 
 
 def every(
@@ -110,12 +122,27 @@ def poll(
     return PollTrigger(function, ScheduleTrigger(timing, _policy("last", 1, "skip", jitter), id=None), key, id)
 
 
+def on_event(pattern: str, *, where: Callable[[Any], bool] | None = None, id: str | None = None) -> OnEventTrigger:
+    """Start an execution for each event of that name, with its payload as the input; `*` stands for any text.
+
+    `where` is asked with the payload (plain JSON values), in the worker: it is to be quick, to answer the same whenever
+    it is asked, and to touch nothing. `id` names the trigger, by default as the workflow. Raises InvalidOption.
+    """
+    if not isinstance(pattern, str) or not 1 <= len(pattern) <= MAX_PATTERN_LENGTH or "\0" in pattern:
+        raise InvalidOption(f"on_event({pattern!r:.100}): give the name of events, such as 'order.*'")
+    if where is not None and (not callable(where) or iscoroutinefunction(where)):
+        raise InvalidOption(f"on_event({pattern!r}): where={where!r:.100} is no plain function of the payload")
+    return OnEventTrigger(pattern, where, id)
+
+
 def as_triggers(given: Trigger | Sequence[Trigger] | None) -> tuple[Trigger, ...]:
     """The triggers that a workflow was given: none, one or several. Raises InvalidOption."""
     triggers = () if given is None else (given,) if isinstance(given, Trigger) else tuple(given)
     for trigger in triggers:
         if not isinstance(trigger, Trigger):
-            raise InvalidOption(f"trigger {trigger!r:.100} is none; use every('1h'), cron('0 6 * * *') or poll(...)")
+            raise InvalidOption(
+                f"trigger {trigger!r:.100} is none; use every('1h'), cron('@daily'), on_event('order.*') or poll(...)"
+            )
     return triggers
 
 

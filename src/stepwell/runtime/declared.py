@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, get_args
 
+from stepwell.core.dispatching import EventInfo
 from stepwell.core.replay import checked_name
 from stepwell.core.schedule import ScheduleSpec, Tick
 from stepwell.core.timing import EPOCH
-from stepwell.core.triggers import PollTrigger, ScheduleTrigger, Trigger
+from stepwell.core.triggers import OnEventTrigger, PollTrigger, ScheduleTrigger, Trigger
 from stepwell.errors import InvalidInput, InvalidOption
 from stepwell.inputs import InputCodec
+from stepwell.runtime.dispatcher import Listening
 from stepwell.runtime.polls import poll_function
 
 
@@ -44,34 +46,44 @@ def polls_of(workflow: Triggered) -> Iterator[Poll]:
             yield Poll(name, function, trigger.schedule)
 
 
+def triggered_by(workflow: Triggered) -> Mapping[str, Listening]:
+    """What of the workflow events start, by the ids of its triggers; the second one without an id is `name#2`."""
+    triggers = [trigger for trigger in workflow.triggers if isinstance(trigger, OnEventTrigger)]
+    info = _parameter_of(workflow.input, EventInfo)
+    return {
+        name: Listening(trigger.pattern, workflow.id, workflow.queue, workflow.input, info, trigger.where)
+        for name, trigger in zip(_names(workflow, triggers), triggers, strict=True)
+    }
+
+
 def specs_of(workflow: Triggered) -> list[ScheduleSpec]:
     """The schedules that the workflow declares; the second one without an id is called `name#2`.
 
     Raises InvalidOption when a tick would not be enough to start it.
     """
-    parameter = _tick_parameter(workflow.input)
+    parameter = _parameter_of(workflow.input, Tick)
     triggers = [trigger for trigger in workflow.triggers if isinstance(trigger, ScheduleTrigger)]
     if triggers:
         _check_that_ticks_suffice(workflow, parameter)
     return [
         ScheduleSpec(name, workflow.id, workflow.queue, trigger.timing, trigger.policy, parameter)
-        for name, trigger in zip(_schedule_names(workflow, triggers), triggers, strict=True)
+        for name, trigger in zip(_names(workflow, triggers), triggers, strict=True)
     ]
 
 
-def _schedule_names(workflow: Triggered, triggers: Sequence[ScheduleTrigger]) -> list[str]:
+def _names(workflow: Triggered, triggers: Sequence[ScheduleTrigger | OnEventTrigger]) -> list[str]:
     names: list[str] = []
     for trigger in triggers:
         nth = sum(one.id is None for one in triggers[: len(names) + 1])
         default = workflow.id if nth == 1 else f"{workflow.id}#{nth}"
-        names.append(default if trigger.id is None else checked_name(trigger.id, "a schedule"))
+        names.append(default if trigger.id is None else checked_name(trigger.id, "a trigger"))
     return names
 
 
-def _tick_parameter(given: InputCodec) -> str | None:
-    """The parameter annotated as Tick, or as one of several things of which Tick is one."""
+def _parameter_of(given: InputCodec, wanted: type) -> str | None:
+    """The parameter annotated as that, or as one of several things of which it is one."""
     kinds = given.annotations.items()
-    return next((name for name, kind in kinds if kind is Tick or Tick in get_args(kind)), None)
+    return next((name for name, kind in kinds if kind is wanted or wanted in get_args(kind)), None)
 
 
 def _check_that_ticks_suffice(workflow: Triggered, parameter: str | None) -> None:

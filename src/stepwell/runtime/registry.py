@@ -17,13 +17,15 @@ from stepwell.core.schedule import ScheduleSpec
 from stepwell.core.triggers import Trigger, as_triggers
 from stepwell.errors import InvalidInput, InvalidOption, UnknownWorkflow
 from stepwell.inputs import NOTHING, InputCodec, unchecked_input
-from stepwell.runtime.declared import polls_of, specs_of
+from stepwell.runtime.declared import polls_of, specs_of, triggered_by
+from stepwell.runtime.dispatcher import Listening
 from stepwell.runtime.functions import duration_option
 from stepwell.runtime.step import Step
 from stepwell.runtime.sync_step import SyncStep
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +63,7 @@ class Registry:
         self._app = app
         self._workflows: dict[str, Workflow[Any, Any]] = {}
         self._schedules: dict[str, ScheduleSpec] = {}
+        self._listening: dict[str, Listening] = {}
 
     def __getitem__(self, name: str) -> Workflow[Any, Any]:
         try:
@@ -80,6 +83,11 @@ class Registry:
     def queues(self) -> tuple[str, ...]:
         """The queues that the workflows use, sorted."""
         return tuple(sorted({workflow.queue for workflow in self._workflows.values()} | {DEFAULT_QUEUE}))
+
+    @property
+    def listening(self) -> Mapping[str, Listening]:
+        """What events start, by the ids of the triggers."""
+        return self._listening
 
     @property
     def schedules(self) -> tuple[ScheduleSpec, ...]:
@@ -141,18 +149,20 @@ class Registry:
             output=result_codec(function),
             app=self._app,
         )
-        self._schedules = {**self._schedules, **self._declared(workflow)}
+        schedules = {spec.id: spec for spec in specs_of(workflow)}
+        self._schedules = _joined(self._schedules, schedules, "two schedules")
+        self._listening = _joined(self._listening, triggered_by(workflow), "two triggers by events")
         self._workflows[name] = workflow
         for poll in polls_of(workflow):
             self.add(poll.function, id=poll.id, queue=queue, retry=retry, timeout=None, trigger=poll.trigger)
         return workflow
 
-    def _declared(self, workflow: Workflow[Any, Any]) -> dict[str, ScheduleSpec]:
-        specs = specs_of(workflow)
-        for spec in specs:
-            if spec.id in self._schedules:
-                raise InvalidOption(f"two schedules are called '{spec.id}'; give one another id: every('1h', id=...)")
-        return {spec.id: spec for spec in specs}
+
+def _joined(known: Mapping[str, T], new: Mapping[str, T], what: str) -> dict[str, T]:
+    for name in new:
+        if name in known:
+            raise InvalidOption(f"{what} are called '{name}'; give one another id=...")
+    return {**known, **new}
 
 
 def _step_parameter(function: Callable[..., Any], *, is_async: bool) -> str | None:

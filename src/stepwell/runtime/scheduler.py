@@ -31,15 +31,21 @@ class Scheduler:
         self._has_changed = False
         self._is_waiting = False
 
-    def hear(self) -> None:
-        """Something has changed: look at once, and once more if a look is under way."""
-        self._look_at, self._has_changed = None, True
+    def hear(self, hint: str) -> bool:
+        """Whether the hint is for us: then we look at once."""
+        if hint == "schedule":
+            self._look_soon()
+        return hint == "schedule"
 
     def hear_of_an_end(self) -> bool:
         """Whether a tick may wait for the execution that has just ended: then it is looked at at once."""
         if self._is_waiting:
-            self.hear()
+            self._look_soon()
         return self._is_waiting
+
+    def _look_soon(self) -> None:
+        """Look at once, and once more if a look is under way."""
+        self._look_at, self._has_changed = None, True
 
     async def tick(self) -> timedelta:
         """Decide about what is due; how long nothing else will be."""

@@ -18,8 +18,8 @@ from stepwell.errors import DatabaseError, DatabaseNotReady, DatabaseUnavailable
 from stepwell.failpoints import failpoint
 from stepwell.runtime.branches import counted_tasks
 from stepwell.runtime.registry import Registry
-from stepwell.runtime.scheduler import Scheduler
 from stepwell.runtime.shift import Shift, WorkerSettings, open_shift
+from stepwell.runtime.starters import Starters
 from stepwell.store.base import Backend
 
 log = logging.getLogger("stepwell.worker")
@@ -43,7 +43,7 @@ class Worker:
         self._threads = ThreadPoolExecutor(settings.step_threads, thread_name_prefix="stepwell-step")
         self._workflow_threads = ThreadPoolExecutor(settings.workflow_threads, thread_name_prefix="stepwell-workflow")
         self._random = SystemRandom().random
-        self._scheduler = Scheduler(store, registry.names) if registry.schedules else None
+        self._starters = Starters(store, registry)
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
         self._failures = 0  # in a row
@@ -117,7 +117,8 @@ class Worker:
         self.ready.set()
         try:
             while not self._stopping.is_set() and shift.lost is None:
-                delays = [await self._tick_schedules(), await self.tick(shift)]
+                is_hinted = self._is_idle and self._store.is_prompt
+                delays = [await self._starters.tick(is_hinted=is_hinted), await self.tick(shift)]
                 self._failures = 0
                 await self._wait(min((delay for delay in delays if delay is not None), default=None))
         except (DatabaseUnavailable, LeaseLost) as error:
@@ -126,10 +127,6 @@ class Worker:
             await shift.end()
         if isinstance(shift.lost, DatabaseUnavailable):
             raise shift.lost
-
-    async def _tick_schedules(self) -> timedelta | None:
-        """Start what the clock starts, before the claim that may take it; how long until it may do so again."""
-        return await self._scheduler.tick() if self._scheduler is not None else None
 
     async def tick(self, shift: Shift) -> timedelta | None:
         """Claim once for the slots that are free; how long to wait until the next (None: until a slot is free)."""
@@ -182,12 +179,11 @@ class Worker:
         if hint == "work":
             self._idle_for = timedelta(0)
             self._changed.set()
-        elif hint == "schedule" and self._scheduler is not None:
-            self._scheduler.hear()
+        elif self._starters.hear(hint):
             self._changed.set()
 
     def _slot_freed(self) -> None:
-        is_awaited = self._scheduler is not None and self._scheduler.hear_of_an_end()
+        is_awaited = self._starters.hear_of_an_end()
         if self._is_hungry or is_awaited or self._stopping.is_set():
             self._changed.set()
 

@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from stepwell.core.dispatching import Dispatch, EventTrigger, Settled, TriggerSpec
 from stepwell.core.model import (
     Batch,
     Checkpoint,
@@ -167,7 +168,7 @@ class Wakeups(Protocol):
     is_prompt: bool  # False when the connection cannot carry hints: poll more often
 
     def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Call `listener` with "work", "done" or "schedule" on each hint; the answer unsubscribes."""
+        """Call `listener` with "work", "done", "schedule" or "event" on each hint; the answer unsubscribes."""
 
 
 class Catalog(Protocol):
@@ -201,10 +202,30 @@ class Catalog(Protocol):
         """Let it go on with its next tick; those of the pause are not made up. False: unknown."""
 
 
+class Triggers(Protocol):
+    """Events that start executions. An event is decided once for each trigger that was in force when it was sent."""
+
+    async def apply_triggers(self, declared: Sequence[TriggerSpec], *, workflows: Sequence[str]) -> None:
+        """Let these be the triggers of these workflows; those no longer declared are switched off, not deleted."""
+
+    async def triggers(self) -> Sequence[EventTrigger]:
+        """All triggers, also those no longer declared, by id."""
+
+    async def take(self, triggers: Sequence[str], *, limit: int, lease_for: timedelta) -> Sequence[Dispatch]:
+        """Events that are to be decided for these triggers. For that time nobody else takes them."""
+
+    async def settle(self, decided: Sequence[Settled]) -> int:
+        """Start what was decided, all of it but what somebody else has decided meanwhile; how many that leaves."""
+
+    async def put_off(self, dispatch: Dispatch, *, error: str, delay: timedelta) -> None:
+        """Try again after that time to decide about it."""
+
+
 class Backend(Store, Reader, Wakeups, Protocol):
     """All a process needs of one database."""
 
     catalog: Catalog
+    triggers: Triggers
 
     async def open(self) -> None:
         """Connect. Raises DatabaseUnavailable or DatabaseNotReady."""

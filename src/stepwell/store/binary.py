@@ -68,6 +68,10 @@ def uuids(values: Iterable[UUID]) -> bytes:
     return _fixed(_UUID, b"\x00\x00\x00\x10", [value.bytes for value in values])
 
 
+def maybe_uuids(values: Iterable[UUID | None]) -> bytes:
+    return _array(_UUID, [None if value is None else value.bytes for value in values])
+
+
 def int4s(values: Iterable[int]) -> bytes:
     return _fixed(_INT4, b"\x00\x00\x00\x04", [_int4(value) for value in values])
 

@@ -46,12 +46,13 @@ from stepwell.core.model import (
 )
 from stepwell.core.status import Status
 from stepwell.errors import LeaseLost
-from stepwell.store.base import Catalog, Pulse, Transaction
+from stepwell.store.base import Catalog, Pulse, Transaction, Triggers
 from stepwell.store.clock import VirtualClock
 from stepwell.store.identity import new_id
 from stepwell.store.memory_catalog import MemoryCatalog
 from stepwell.store.memory_rows import ENDED_PARENT, ExecutionRow, WorkerRow, Written
 from stepwell.store.memory_topics import Topics
+from stepwell.store.memory_triggers import MemoryTriggers
 from stepwell.store.memory_words import why
 
 SESSIONS_PER_REAP = 100
@@ -75,6 +76,8 @@ class MemoryStore:
         self._children: dict[tuple[ExecutionId, str], ExecutionRow] = {}
         self._topics = Topics()
         self._listeners: dict[object, Callable[[str], None]] = {}
+        self._triggers = MemoryTriggers(self, lock=self._lock, now=self.now)
+        self.triggers: Triggers = self._triggers
         self.catalog: Catalog = MemoryCatalog(self, lock=self._lock, now=self.now, hint=self._hint)
 
     async def open(self) -> None:
@@ -95,8 +98,11 @@ class MemoryStore:
             listener(hint)
 
     def _hint_work(self) -> None:
+        self._hint_idle("work")
+
+    def _hint_idle(self, hint: str) -> None:
         if any(worker.is_idle for worker in self._workers.values()):
-            self._hint("work")
+            self._hint(hint)
 
     def _hint_done(self, rows: Iterable[ExecutionRow]) -> None:
         if any(row.is_awaited and row.status.is_final for row in rows):
@@ -317,6 +323,8 @@ class MemoryStore:
                 return None
             if not self._topics.append(event, self.clock.now()):
                 return Sent(is_new=False, waiting=0)
+            if self._triggers.sent(event, self._topics.newest(event)):
+                self._hint_idle("event")
             reached = self._topics.reached_by(event)
             rows = self._known(sorted(reached))
             waiting = sum(reached[row.id] and row.cancel_requested_at is None for row in rows)

@@ -39,6 +39,10 @@ class Topics:
         topic.ids |= {event.id} if event.id is not None else set()
         return True
 
+    def newest(self, event: NewEvent) -> Event:
+        """The event that was accepted last in this one's topic."""
+        return self._of(event.name, event.address).events[-1]
+
     def reached_by(self, event: NewEvent) -> Mapping[ExecutionId, bool]:
         """Who waits for events of this one's topic, and whether this one is the next for it."""
         topic = self._of(event.name, event.address)

@@ -37,7 +37,7 @@ from stepwell.core.model import (
 from stepwell.core.status import Status
 from stepwell.errors import DatabaseUnavailable, EmbeddedUnavailable, LeaseLost
 from stepwell.store import binary, rows
-from stepwell.store.base import Catalog, Pulse, Transaction
+from stepwell.store.base import Catalog, Pulse, Transaction, Triggers
 from stepwell.store.catalog import PostgresCatalog
 from stepwell.store.connect import Route, find_route, unavailable, with_lock_timeout
 from stepwell.store.identity import new_id
@@ -45,6 +45,7 @@ from stepwell.store.migrate import check_version
 from stepwell.store.pulse import PostgresPulse
 from stepwell.store.statements import DEFAULT_SCHEMA, Statement, checked_schema, statement
 from stepwell.store.transaction import Transactions
+from stepwell.store.triggers import PostgresTriggers
 from stepwell.store.wire import Line, Rows, Wire
 
 log = logging.getLogger("stepwell.store")
@@ -78,6 +79,7 @@ class PostgresStore:
         self._posting: asyncio.Task[None] | None = None
         self._transactions = Transactions(self.schema, self.url)
         self.catalog: Catalog = PostgresCatalog(self._run, self._observe)
+        self.triggers: Triggers = PostgresTriggers(self._run)
 
     async def open(self) -> None:
         route = await self.route()

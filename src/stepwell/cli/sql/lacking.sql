@@ -5,7 +5,13 @@ from (values
     ('stepwell.execution', '{select,insert,update}'),
     ('stepwell.checkpoint', '{select,insert,delete}'),
     ('stepwell.attempt', '{select,insert,update,delete}'),
+    ('stepwell.topic', '{select,insert,update}'),
+    ('stepwell.event', '{select,insert}'),
+    ('stepwell.wait', '{select,insert,update,delete}'),
+    ('stepwell.outbox', '{select,insert,update,delete}'),
     ('stepwell.schedule', '{select,insert,update}'),
+    ('stepwell.trigger', '{select,insert,update}'),
+    ('stepwell.dispatch', '{select,insert,update,delete}'),
     ('stepwell.migration', '{select}'),
     ('stepwell.executions', '{select}')
 ) needed (name, privileges), unnest(privileges) privilege

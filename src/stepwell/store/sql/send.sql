@@ -3,7 +3,8 @@
 -- caller asks again. An event id that the topic has had is accepted as a repetition: nothing changes. An execution that
 -- waits is due now; one that runs finds its `signals` moved when it would park. Counted are those for which this is the
 -- next event: who has got an earlier one already does not wait for this one. With $6 the event is moved here out of the
--- outbox; without, those of its topic that are there come first (`is_behind`).
+-- outbox; without, those of its topic that are there come first (`is_behind`). For each trigger of that name it is noted that
+-- the event is to be decided.
 -- Locks: outbox, topic, then execution in the order of the ids.
 with post as materialized (
     select o.number from stepwell.outbox o where o.number = $6::int8 for update
@@ -25,6 +26,12 @@ with post as materialized (
     select $1::text, $2::text, t.last, $3::text, timestamptz 'epoch' + t.last * interval '1 microsecond', $4::bytea from t
     on conflict (name, address, id) where id is not null do nothing
     returning number
+), dispatched as (
+    insert into stepwell.dispatch (trigger, name, address, number)
+    select g.id, $1::text, $2::text, v.number
+    from v cross join stepwell.trigger g
+    where g.is_declared and $1::text like g.pattern
+    returning number
 ), woken as (
     update stepwell.execution x
     set signals = x.signals + 1,
@@ -44,8 +51,10 @@ with post as materialized (
     delete from stepwell.outbox o using post
     where o.number = post.number and (exists (select from t) or exists (select from seen where is_repeated or not is_known))
 ), hint as (
-    select pg_notify('stepwell', 'work')
-    where exists (select from woken where is_due) and exists (select from stepwell.worker where is_idle)
+    select pg_notify('stepwell', kind)
+    from (select 'work' as kind where exists (select from woken where is_due)
+          union all select 'event' where exists (select from dispatched)) hints
+    where exists (select from stepwell.worker where is_idle)
 )
 select (select is_known from seen), (select is_behind from seen),
        exists (select from t) or (select is_repeated from seen) or ($6::int8 is not null and not exists (select from post)) as is_done,

@@ -20,6 +20,7 @@ from stepwell import (
     Tick,
     current_step,
     every,
+    on_event,
     poll,
 )
 from stepwell.store.memory import MemoryStore
@@ -226,6 +227,51 @@ async def test_polls_ask_as_time_passes() -> None:
         items = {await polling.result(one.id) for one in await polling.list(workflow=polled)}
 
     assert items == {1, 2, 3}
+
+
+listening = App(MemoryStore())
+answers: list[bool] = []
+
+
+def is_wanted(number: int) -> bool:
+    """Cannot say at first."""
+    answers.append(True)
+    if len(answers) == 1:
+        raise ConnectionError("down")
+    return number > 1
+
+
+@listening.workflow(trigger=on_event("paid", where=is_wanted))
+async def ship(number: int, step: Step) -> int:
+    await step.sleep("pack", "1h")
+    return number
+
+
+@listening.workflow
+async def pay(step: Step) -> None:
+    await step.send_event("paid", 2, key="all")
+
+
+async def test_events_start_what_they_trigger_also_when_a_trigger_has_to_be_asked_again() -> None:
+    answers.clear()
+    async with asyncio.timeout(SIGNAL_SECONDS), running(listening, now=NOON, triggers=True) as lab:
+        await listening.send_event("paid", 1)
+        await (await listening.start(pay)).result()
+        await listening.send_event("paid", 3, key="all")
+        await lab.advance("2h")
+
+        shipped = {await listening.result(one.id) for one in await listening.list(workflow=ship)}
+
+    assert shipped == {2, 3}
+    assert len(answers) == 4
+
+
+async def test_events_start_nothing_unless_a_test_wants_it() -> None:
+    async with asyncio.timeout(SIGNAL_SECONDS), running(listening, now=NOON) as lab:
+        await listening.send_event("paid", 3)
+        await lab.advance("2h")
+
+        assert await listening.list() == []
 
 
 # --- what cannot go on --------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import RLock
@@ -73,6 +73,12 @@ class MemoryTriggers:
             for row in ready[:limit]:
                 row.ready_at = now + lease_for
             return sorted((row.dispatch for row in ready[:limit]), key=lambda one: one.number)
+
+    def next_at(self, triggers: Collection[str]) -> datetime | None:
+        """When the next event is to be decided for one of these triggers."""
+        with self._lock:
+            mine = [row.ready_at for row in self._waiting.values() if row.dispatch.trigger in triggers]
+            return min(mine, default=None)
 
     async def settle(self, decided: Sequence[Settled]) -> int:
         with self._lock:

@@ -18,7 +18,7 @@ class running:  # noqa: N801 - it reads as a function
 
     `async with running(app) as lab:` in async tests, `with running(app) as lab:` and `app.sync` in plain ones. Nothing
     reaches the app's database. `now` is the time at which it begins, by default the real one. With `triggers` those of
-    the app start executions: schedules and polls as time passes.
+    the app start executions: by events, and schedules and polls as time passes.
     """
 
     def __init__(self, app: App, *, now: datetime | None = None, triggers: bool = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -46,17 +46,19 @@ class LabStore(MemoryStore):
     def __init__(self, *, now: datetime, journal: Journal, first_id: ExecutionId | None = None) -> None:
         super().__init__(clock=VirtualClock(now))
         self._journal, self._first_id = journal, first_id
-        self.opened: Callable[[], None] = lambda: None
+        self.opened: Callable[[], Awaitable[None]] | None = None
         self.changed: Callable[[], None] = lambda: None
         self._lock = _Section(self._lock, self)
         self.thread = threading.get_ident()
         self._processes: dict[SessionId, Process] = {}
         self.sent: Counter[str] = Counter()  # events, by workers
+        self.listening: Collection[str] = ()  # the triggers that the worker decides for
         self._asked: ClaimRequest | None = None  # what the worker takes
 
     async def open(self) -> None:
         self.thread = threading.get_ident()
-        self.opened()
+        if self.opened is not None:
+            await self.opened()
 
     # --- time -----------------------------------------------------------------------------------------------------
 
@@ -64,16 +66,17 @@ class LabStore(MemoryStore):
         """Whether nothing runs and nothing is due: only time, or somebody from outside, can change anything."""
         if self._asked is None or any(row.owner is not None for row in self._executions.values()):
             return False
-        if self._due(self._asked, self.clock.now()):
+        now, event_at = self.clock.now(), self._triggers.next_at(self.listening)
+        if self._due(self._asked, now) or (event_at is not None and event_at <= now):
             return False
         return not (await self.catalog.due_schedules(self._asked.workflows)).due
 
     async def next_due_at(self) -> datetime | None:
-        """When the next execution or the next tick of a schedule falls due."""
+        """When the next execution, the next tick of a schedule or an event that was put off falls due."""
         assert self._asked is not None, "it is asked when all is quiet"
         next_tick_at = (await self.catalog.due_schedules(self._asked.workflows)).next_at
         next_due_at = self._next_due_at(self._asked, self.clock.now())
-        return min(filter(None, [next_tick_at, next_due_at]), default=None)
+        return min(filter(None, [next_tick_at, next_due_at, self._triggers.next_at(self.listening)]), default=None)
 
     def pass_time(self, until: datetime) -> None:
         """It is that time now; the worker looks what is due."""
@@ -155,6 +158,7 @@ class LabStore(MemoryStore):
 
     def deliver(self, event: NewEvent) -> Sent | None:
         sent = super().deliver(event)
+        self._hint("event")  # however busy the worker is: it would look by itself in a while, but no time passes
         if running_process.get() is not None and sent is not None and sent.is_new:
             self.sent[_sent(event)] += 1
         return sent

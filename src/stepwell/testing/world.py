@@ -10,6 +10,7 @@ from stepwell.app.application import App
 from stepwell.core.model import ExecutionId
 from stepwell.errors import ExecutionCancelled, ExecutionFailed, InvalidOption
 from stepwell.runtime.shift import WorkerSettings
+from stepwell.runtime.starters import put_in_force
 from stepwell.runtime.worker import Worker
 from stepwell.testing.crashes import CrashPoint, Journal, Process, running_process
 from stepwell.testing.fakes import Bodies, FakedRegistry
@@ -63,8 +64,11 @@ class World:
         self.lend()
         await self.app.open()
 
-    def _begin(self) -> None:
+    async def _begin(self) -> None:
         if self._working is None:
+            if self._has_triggers:
+                self.store.listening = self.app.registry.listening
+                await put_in_force(self.store, self.app.registry)
             self._timekeeper = Timekeeper(self.store, self.app)
             self._keeping = asyncio.create_task(self._timekeeper.run(), name="stepwell-timekeeper")
             self._working = asyncio.create_task(self._work(self._worker), name="stepwell-lab")
@@ -121,9 +125,6 @@ class World:
 
     async def _work(self, worker: Worker) -> None:
         """Worker after worker, as each one dies."""
-        if self._has_triggers:
-            registry = self.app.registry
-            await self.store.catalog.apply_schedules(registry.schedules, workflows=registry.names)
         while True:
             running_process.set(self._process)
             await worker.run()

@@ -1,4 +1,4 @@
-"""Schedulers that die between reading and deciding, whose clocks are hours off, and who are many."""
+"""Those who start executions die between reading and deciding, are hours off, and are many."""
 
 from __future__ import annotations
 
@@ -67,3 +67,30 @@ async def test_schedulers_hours_apart_start_each_tick_once_and_in_time(site: Sit
     ((now,),) = await site.query("select now()")
     assert gaps(ticks) == {SECOND}
     assert abs(now - ticks[-1]) < timedelta(seconds=20)
+
+
+ANSWERS = "select input, status from stepwell.executions where workflow = 'answer'"
+
+
+async def test_event_starts_one_execution_whoever_dies(site: Site) -> None:
+    """F91, F103, I7: each is sent twice, while one worker after the other is killed, frozen or hours off."""
+    await site.ready(site.worker(has_clockwork=True, points="after_claim=kill@6"))
+    numbers = range(1, 61)
+    wanted = {number for number in numbers if number % 10}
+    frozen = site.worker(has_clockwork=True, points="before_step=pause@2", clock_shift=-HOURS)
+    site.worker(has_clockwork=True, points="in_schedule_tick=kill@4", clock_shift=HOURS)
+
+    for number in numbers:
+        for _ in range(2):
+            await site.app.send_event(f"bell.{number}", {"number": number}, id=f"delivery {number}")
+    site.worker(has_clockwork=True)
+
+    async def are_answered() -> Sequence[tuple[str, str]]:
+        rows = await site.query(ANSWERS)
+        is_done = len(rows) >= len(wanted) and all(status == "completed" for _, status in rows)
+        return [(given, status) for given, status in rows] if is_done else []
+
+    found = await site.until(are_answered)
+    frozen.resume()
+    assert sorted(given for given, _ in found) == sorted(f'{{"number":{number}}}' for number in wanted)
+    assert await site.query("select count(*) from stepwell.dispatch") == [(0,)]

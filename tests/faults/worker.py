@@ -31,7 +31,7 @@ class Options:
     clock_shift: float = 0.0  # how far this machine's wall clock is off
     slowness: float = 1.0  # how many times longer its steps take
     mutant: str = ""
-    has_clockwork: bool = False  # also the workflow that a schedule starts every second
+    has_clockwork: bool = False  # also the workflows that a schedule and events start
 
 
 def main() -> None:

@@ -33,9 +33,8 @@ from stepwell.core.model import (
     SessionId,
     Suspended,
 )
-from stepwell.core.schedule import Cursor, Decision, Overlap, Policy, ScheduleSpec, Tick
-from stepwell.core.timing import Cron, Every
 from stepwell.errors import LeaseLost
+from tests.store.declared_rules import DECLARED, DeclaredRules
 from tests.store.world import MINUTE, MemoryWorld, PostgresWorld, World
 
 WORKFLOWS, QUEUES, KEYS = ("order", "invoice"), ("default", "crm"), ("a", "b")
@@ -124,23 +123,7 @@ _REQUESTS = st.builds(
 )
 
 
-SCHEDULES = ("hourly", "nightly")
-_SPECS = st.lists(
-    st.builds(
-        ScheduleSpec,
-        id=st.sampled_from(SCHEDULES),
-        workflow=st.sampled_from(WORKFLOWS),
-        queue=st.sampled_from(QUEUES),
-        timing=st.sampled_from((Every(60 * MINUTE), Cron("0 3 * * *", "Europe/Brussels"))),
-        policy=st.sampled_from((Policy(), Policy(overlap=Overlap.QUEUE))),
-        parameter=st.sampled_from((None, "tick")),
-    ),
-    max_size=2,
-    unique_by=lambda spec: spec.id,
-)
-
-
-class Agreement(RuleBasedStateMachine):
+class Agreement(DeclaredRules, RuleBasedStateMachine):
     """Every rule does the same to both stores and compares what they answer."""
 
     runner: asyncio.Runner
@@ -152,7 +135,7 @@ class Agreement(RuleBasedStateMachine):
         self.memory_world = MemoryWorld()
         self.memory, self.postgres = Side(self.memory_world), Side(self.postgres_world)
         self.ids: list[ExecutionId] = []
-        for table in ("worker", "execution", "checkpoint", "attempt", "schedule"):
+        for table in ("worker", "execution", "checkpoint", "attempt", *DECLARED):
             self.raw.execute(f"delete from stepwell.{table}".encode())
 
     def both(self, operation: Callable[[Side], Awaitable[Any]]) -> None:
@@ -319,70 +302,8 @@ class Agreement(RuleBasedStateMachine):
 
         self.both(operation)
 
-    # --- schedules ------------------------------------------------------------------------------------------------
-
-    @rule(specs=_SPECS, workflows=_SOME_WORKFLOWS)
-    def declare(self, specs: list[ScheduleSpec], workflows: tuple[str, ...]) -> None:
-        self.both(lambda side: side.world.store.catalog.apply_schedules(specs, workflows=workflows))
-
-    @rule(workflows=_SOME_WORKFLOWS)
-    def look_at_schedules(self, workflows: tuple[str, ...]) -> None:
-        async def operation(side: Side) -> object:
-            answer = await side.world.store.catalog.due_schedules(workflows)
-            due = sorted(answer.due, key=lambda one: one.id)
-            return due, answer.next_at, answer.is_waiting
-
-        self.both(operation)
-
-    @rule(
-        schedule_id=st.sampled_from(SCHEDULES),
-        numbers=st.lists(st.integers(1, 5), max_size=2, unique=True),
-        is_stale=st.sampled_from((False, False, True)),
-        next_in=st.sampled_from((None, 0, 30)),
-    )
-    def fire(self, schedule_id: str, numbers: list[int], is_stale: bool, next_in: int | None) -> None:
-        first = len(self.ids) + 1
-        new = [
-            NewExecution(
-                ExecutionId(UUID(int=first + n)), "any", b"1", key=f"{schedule_id}@{number}", delay_seconds=60.0 * n
-            )
-            for n, number in enumerate(numbers)
-        ]
-
-        async def operation(side: Side) -> object:
-            known = await side.world.store.catalog.schedule(schedule_id)
-            if known is None:
-                return None
-            now, one = side.world.store.now(), replace(known[1], revision=known[1].revision - is_stale)
-            may_look = one.is_declared and one.paused_at is None and next_in is not None
-            next_at = now + (next_in or 0) * MINUTE if may_look else None
-            decision = Decision([Tick(one.id, now)] * len(numbers), (), now, next_at, f"fired {numbers}")
-            return await side.world.store.catalog.fire(one, decision, new)
-
-        self.both(operation)
-        self.ids += [one.id for one in new if one.id in self.memory_world.memory._executions]
-
-    @rule(schedule_id=st.sampled_from(SCHEDULES), page=st.integers(1, 3), is_stale=st.booleans())
-    def advance(self, schedule_id: str, page: int, is_stale: bool) -> None:
-        first = ExecutionId(UUID(int=len(self.ids) + 1))
-        new = [NewExecution(first, "order", b"1", key=f"item {page}")]
-
-        async def operation(side: Side) -> object:
-            since = Cursor() if is_stale else await side.world.store.catalog.cursor(schedule_id)
-            moved = Cursor(str(page), f"page {page}")
-            is_moved = await side.world.store.catalog.advance(schedule_id, moved, since=since, new=new)
-            return is_moved, await side.world.store.catalog.cursor(schedule_id)
-
-        self.both(operation)
-        self.ids += [first] if first in self.memory_world.memory._executions else []
-
-    @rule(schedule_id=st.sampled_from(SCHEDULES))
-    def pause_schedule(self, schedule_id: str) -> None:
-        self.both(lambda side: side.world.store.catalog.pause_schedule(schedule_id, reason="holidays"))
-
-    @rule(schedule_id=st.sampled_from(SCHEDULES))
-    def resume_schedule(self, schedule_id: str) -> None:
-        self.both(lambda side: side.world.store.catalog.resume_schedule(schedule_id))
+    def known(self) -> dict[ExecutionId, Any]:
+        return self.memory_world.memory._executions
 
     # --- what must be the same --------------------------------------------------------------------------------------
 
@@ -391,6 +312,7 @@ class Agreement(RuleBasedStateMachine):
         self.both(lambda side: side.world.store.list(Filter(), limit=1_000))
         self.both(lambda side: side.world.store.count())
         self.both(lambda side: side.world.store.catalog.schedules())
+        self.both(lambda side: side.world.store.triggers.triggers())
 
     @invariant()
     def everything_is_stored_alike(self) -> None:

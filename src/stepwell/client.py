@@ -79,6 +79,10 @@ class Client:
         """Executions, newest first, at most `limit`."""
         return await self.store.list(which, limit=limit)
 
+    async def count(self, which: Filter) -> dict[Status, int]:
+        """How many of those that are meant have each status."""
+        return await self.store.count(which)
+
     async def steps(self, execution_id: ExecutionId) -> AsyncIterator[StepRecord]:
         """All stored outcomes and failed attempts of an execution, read in pages."""
         after = None

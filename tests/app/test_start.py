@@ -109,7 +109,7 @@ async def test_ten_thousand_are_started_in_one_call(app: App) -> None:
 
     assert len({handle.id for handle in handles}) == 10_000
     assert all(handle.is_new for handle in handles)
-    assert {one.key for one in await app.list(tag="bulk", limit=10_000)} == {str(n) for n in range(10_000)}
+    assert {one.key for one in await app.list(tags=["bulk"], limit=10_000)} == {str(n) for n in range(10_000)}
     again = await app.start_many(flow, range(10_000), keys=[str(n) for n in range(10_000)])
     assert [handle.id for handle in again] == [handle.id for handle in handles]
     assert not any(handle.is_new for handle in again)
@@ -374,7 +374,7 @@ async def test_hostile_text_is_kept_exactly_wherever_it_goes(app: App, text: str
     async with app.worker():
         assert await handle.result("30s") == {text: text}
 
-    for found in (await app.list(key=text), await app.list(tag=text), await app.list(workflow=name)):
+    for found in (await app.list(key=text), await app.list(tags=[text]), await app.list(workflow=name)):
         assert [one.id for one in found] == [handle.id]
     (seen,) = await app.list()
     assert (seen.key, seen.tags, seen.workflow, seen.queue) == (text, (text,), name, name)
@@ -410,7 +410,7 @@ async def test_text_that_the_database_cannot_keep_is_refused_by_name(app: App, t
         "key": lambda: app.start(flow, key=text),
         "tag": lambda: app.start(flow, tags=[text]),
         "list by key": lambda: app.list(key=text),
-        "list by tag": lambda: app.list(tag=text),
+        "list by tag": lambda: app.list(tags=[text]),
         "list by workflow": lambda: app.list(workflow=text),
         "reason": lambda: app.cancel(UUID(int=1), reason=text),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -20,6 +21,7 @@ STATEMENTS = sorted((ROOT / "src/stepwell/store/sql").glob("*.sql"))
 ROLES = ("stepwell_owner", "stepwell_app", "stepwell_reader")
 
 Connection = psycopg.Connection[Any]
+HOUR = timedelta(hours=1)
 Rights = set[tuple[str, str]]
 
 
@@ -83,6 +85,11 @@ async def use_everything(app: App) -> None:
             await app.result(asleep, timeout="10s")
         await app.start("sleeps", delay="1h", tags=["later"])
         assert len(await app.list()) == 6
+        assert len(await app.search("later")) == 1
+        assert sum((await app.count(tags=["later"])).values()) == 1
+        store = (await app.open()).store
+        await store.make_searchable()
+        assert not any([await store.remove(app.registry.kept), await store.remove_events(HOUR), await store.sweep()])
 
 
 @pytest.fixture
@@ -204,9 +211,12 @@ async def test_retention_removes_what_ended_long_ago_and_nothing_else(database_u
     await use_everything(app)
     look.execute("update stepwell.execution set finished_at = now() - interval '31 days' where workflow = 'writes'")
     left = look.execute("select count(*) from stepwell.execution").fetchone()
-    (removing,) = blocks(OPERATIONS, "## Retention")
+    counting, removing = blocks(OPERATIONS, "## Retention")
+    assert look.execute(counting.encode()).fetchall() == [("writes", 1)]
 
-    removed = [look.execute(removing.encode()).fetchone() for _ in range(2)]
+    removed = [look.execute(removing.replace("no-longer-there", "writes").encode()).fetchone() for _ in range(2)]
+    await (await app.open()).store.sweep()
+    await app.close()
 
     assert removed == [(1,), (0,)]
     assert left is not None

@@ -33,6 +33,7 @@ from stepwell.core.model import (
     SessionId,
     Suspended,
 )
+from stepwell.core.status import Status
 from stepwell.errors import LeaseLost
 from tests.store.declared_rules import DECLARED, DeclaredRules
 from tests.store.world import MINUTE, MemoryWorld, PostgresWorld, World
@@ -92,6 +93,7 @@ def new_executions(draw: st.DrawFn) -> list[dict[str, Any]]:
             "workflow": st.sampled_from(WORKFLOWS),
             "queue": st.sampled_from(QUEUES),
             "key": st.sampled_from((None, None, *KEYS)),
+            "tags": st.sampled_from(((), (), ("eu",), ("big", "eu"))),
             "input": st.sampled_from((b"1", b"1", b"2")),
             "delay_seconds": st.sampled_from((0.0, 0.0, 60.0, 1_200.0)),
             "deadline": st.sampled_from((None, None, 10 * MINUTE)),
@@ -123,6 +125,21 @@ _REQUESTS = st.builds(
 )
 
 
+_SOME_STATUSES = st.sampled_from(((), (), (Status.COMPLETED,), (Status.PENDING, Status.RUNNING), (Status.FAILED,)))
+_FILTERS = st.builds(
+    Filter,
+    statuses=_SOME_STATUSES,
+    workflow=st.sampled_from((None, None, *WORKFLOWS)),
+    key=st.sampled_from((None, None, None, *KEYS)),
+    tags=st.sampled_from(((), (), ("eu",), ("eu", "big"))),
+    text=st.sampled_from((None, None, "3", "eu", "valueerror", "stopped by", "2 eu")),
+)
+_BOUNDS = (
+    ("created_after",), ("created_before",), ("finished_after",), ("finished_before",),
+    ("created_after", "finished_before"),
+)  # fmt: skip
+
+
 class Agreement(DeclaredRules, RuleBasedStateMachine):
     """Every rule does the same to both stores and compares what they answer."""
 
@@ -135,8 +152,9 @@ class Agreement(DeclaredRules, RuleBasedStateMachine):
         self.memory_world = MemoryWorld()
         self.memory, self.postgres = Side(self.memory_world), Side(self.postgres_world)
         self.ids: list[ExecutionId] = []
-        for table in ("worker", "execution", "checkpoint", "attempt", *DECLARED):
+        for table in ("worker", "execution", "checkpoint", "attempt", "searchable", "leftover", *DECLARED):
             self.raw.execute(f"delete from stepwell.{table}".encode())
+        self.raw.execute("update stepwell.upkeep set reached_at = '-infinity'")
 
     def both(self, operation: Callable[[Side], Awaitable[Any]]) -> None:
         """Do it to both; they must answer alike."""
@@ -304,6 +322,40 @@ class Agreement(DeclaredRules, RuleBasedStateMachine):
 
     def known(self) -> dict[ExecutionId, Any]:
         return self.memory_world.memory._executions
+
+    @rule(
+        data=st.data(), which=_FILTERS, limit=st.sampled_from((1, 3, 1_000)), minutes=st.sampled_from((None, 0, 3, 30))
+    )
+    def look_up(self, data: st.DataObject, which: Filter, limit: int, minutes: int | None) -> None:
+        """Any filter, from any place, with times between the minutes by which time passes."""
+        ids, bounds = self.any_ids(data)[:1], data.draw(st.sampled_from(_BOUNDS), label="bounds")
+        parent = data.draw(st.booleans(), label="parent")
+
+        async def operation(side: Side) -> object:
+            at = side.world.store.now() - ((minutes or 0) + 0.5) * MINUTE
+            times: dict[str, Any] = dict.fromkeys(bounds, at) if minutes is not None else {}
+            here = replace(which, **times)
+            here = replace(here, parent=ids[0]) if ids and parent else here
+            count = await side.world.store.count(here)
+            place = replace(here, before=ids[0]) if ids and not parent else here
+            return count, await side.world.store.list(place, limit=limit)
+
+        self.both(operation)
+
+    @rule()
+    def make_searchable(self) -> None:
+        self.both(lambda side: side.world.store.make_searchable())
+
+    @rule(minutes=st.sampled_from((1, 20, 60)), workflows=st.sampled_from((WORKFLOWS, WORKFLOWS[:1])))
+    def remove(self, minutes: float, workflows: tuple[str, ...]) -> None:
+        """Retention, to its end."""
+
+        async def operation(side: Side) -> None:
+            kept = (minutes + 0.25) * MINUTE
+            while any([await side.world.store.remove(dict.fromkeys(workflows, kept)), await side.world.store.sweep()]):
+                continue
+
+        self.both(operation)
 
     # --- what must be the same --------------------------------------------------------------------------------------
 

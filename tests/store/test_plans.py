@@ -123,7 +123,10 @@ def _calls(running: list[UUID], finished: list[UUID]) -> dict[str, tuple[str, li
         "leave": ("close_session", [SESSION]),
         "cancel": ("cancel", [one, "no longer needed", False]),
         "reopen": ("reopen", [one]),
-        "first page": ("executions", [[], None, None, None, None, 50]),
+        "first page": (
+            "newest",
+            [[], None, None, [], *[None] * 5, [], None, None, ANY_TIME, SESSION, ANY_TIME, 50, 50],
+        ),
         "steps": ("steps", [one, "", 0, 100]),
     }
 

@@ -62,6 +62,9 @@ _TIMES = {
     "attempt": ("failed_at", "retry_at"),
     "dispatch": ("ready_at",),
     "schedule": ("decided_at", "next_at", "last_at", "paused_at"),
+    "event": ("sent_at",),
+    "searchable": ("created_at", "finished_at"),
+    "upkeep": ("reached_at",),
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequen
 from contextlib import asynccontextmanager
 from functools import cached_property
 from itertools import zip_longest
-from typing import Any, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 from uuid import UUID
 
 from stepwell.app.checks import (
@@ -14,8 +14,6 @@ from stepwell.app.checks import (
     checked_choice,
     checked_count,
     checked_deadline,
-    checked_filter,
-    checked_status,
     checked_tags,
     checked_text,
     execution_id_of,
@@ -23,14 +21,16 @@ from stepwell.app.checks import (
 )
 from stepwell.app.decorator import Decorator
 from stepwell.app.events import Events
+from stepwell.app.filters import Facts, FilterOptions, filter_of
 from stepwell.app.handle import Handle, result_of
 from stepwell.app.schedules import ScheduleCalls
 from stepwell.app.sync import SyncApp
 from stepwell.app.working import working
 from stepwell.client import check_keys
 from stepwell.core.duration import DurationLike
-from stepwell.core.model import DEFAULT_QUEUE, Created, Execution, ExecutionId, Filter, NewExecution, StepRecord
+from stepwell.core.model import DEFAULT_QUEUE, Created, Execution, ExecutionId, NewExecution, StepRecord
 from stepwell.core.replay import checked_name
+from stepwell.core.retention import RetentionLike
 from stepwell.core.retry import Retry
 from stepwell.core.status import Status
 from stepwell.core.triggers import Trigger
@@ -80,6 +80,7 @@ class App(Events, ScheduleCalls):
         retry: Retry | None = None,
         timeout: DurationLike | None = None,
         trigger: Trigger | Sequence[Trigger] | None = None,
+        retention: RetentionLike | None = None,
     ) -> Decorator: ...
     def workflow(
         self,
@@ -91,16 +92,20 @@ class App(Events, ScheduleCalls):
         retry: Retry | None = None,
         timeout: DurationLike | None = None,
         trigger: Trigger | Sequence[Trigger] | None = None,
+        retention: RetentionLike | None = None,
     ) -> Any:
         """Register a function, sync or async, as a workflow.
 
         Its parameter annotated `Step` (`SyncStep` in a plain function) is injected; the others are its input. `id` is
         by default its name with dashes; `retry` is the default of its steps; `timeout` counts from its first pass;
-        `trigger`, one or several, starts executions by the clock, by events or by polling.
+        `trigger`, one or several, starts executions by the clock, by events or by polling. An execution is kept for
+        `retention` after its end: 30 days, or another duration, or "forever".
         """
 
         def register(function: Callable[..., Any]) -> Workflow[..., Any]:
-            return self.registry.add(function, id=id, queue=queue, retry=retry, timeout=timeout, trigger=trigger)
+            return self.registry.add(
+                function, id=id, queue=queue, retry=retry, timeout=timeout, trigger=trigger, retention=retention
+            )
 
         return Decorator(register) if function is None else register(function)
 
@@ -335,26 +340,28 @@ class App(Events, ScheduleCalls):
         return [record async for record in client.steps(execution_id_of(execution_id))]
 
     async def list(
-        self,
-        *,
-        status: Status | str | None = None,
-        workflow: AnyWorkflow | None = None,
-        key: str | None = None,
-        tag: str | None = None,
-        before: UUID | str | None = None,
-        limit: int = 100,
+        self, *, before: UUID | str | None = None, limit: int = 100, **which: Unpack[FilterOptions]
     ) -> Sequence[Execution]:
-        """Executions, newest first, at most `limit`. `before` is the id of the last one of the page before."""
-        which = Filter(
-            statuses=(checked_status(status),) if status else (),
-            workflow=checked_filter("workflow", workflow.id if isinstance(workflow, Workflow) else workflow),
-            key=checked_filter("key", key),
-            tag=checked_filter("tag", tag),
-            before=execution_id_of(before) if before else None,
-        )
+        """Executions, newest first, at most `limit`. `before` is the id of the last one of the page before.
+
+        `status` (one or several), `workflow`, `key`, `tags` (all of them), `parent`, `text`, and times: from
+        `created_after` on and earlier than `created_before`, `finished_after` and `finished_before` likewise.
+        """
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidOption(f"limit is {limit}, use 1 to {MAX_PAGE:,} and `before` for the next page")
-        return await (await self._open()).list(which, limit=limit)
+        return await (await self._open()).list(filter_of(which, before=before), limit=limit)
+
+    async def search(
+        self, text: str, *, before: UUID | str | None = None, limit: int = 100, **which: Unpack[Facts]
+    ) -> Sequence[Execution]:
+        """`list` of executions in which each word of `text` begins a word: of the key, the tags, the reason, the input,
+        the result; or whose id begins with `text`.
+        """
+        return await self.list(before=before, limit=limit, text=text, **which)
+
+    async def count(self, **which: Unpack[FilterOptions]) -> dict[Status, int]:
+        """How many executions have each status, of those that `list` would give."""
+        return await (await self._open()).count(filter_of(which))
 
     async def cancel(self, execution_id: UUID | str, *, reason: str = "cancelled", force: bool = False) -> Status:
         """Cancel: it ends as cancelled, for sure; the answer is its status now.

@@ -6,9 +6,10 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 from uuid import UUID
 
+from stepwell.app.filters import Facts, FilterOptions
 from stepwell.core.dispatching import EventTrigger
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import Execution, Sent, StepRecord
@@ -155,9 +156,21 @@ class SyncApp:
         """See App.steps."""
         return self._await(self._app.steps(execution_id))
 
-    def list(self, **which: Any) -> Sequence[Execution]:
+    def list(
+        self, *, before: UUID | str | None = None, limit: int = 100, **which: Unpack[FilterOptions]
+    ) -> Sequence[Execution]:
         """See App.list."""
-        return self._await(self._app.list(**which))
+        return self._await(self._app.list(before=before, limit=limit, **which))
+
+    def search(
+        self, text: str, *, before: UUID | str | None = None, limit: int = 100, **which: Unpack[Facts]
+    ) -> Sequence[Execution]:
+        """See App.search."""
+        return self._await(self._app.search(text, before=before, limit=limit, **which))
+
+    def count(self, **which: Unpack[FilterOptions]) -> dict[Status, int]:
+        """See App.count."""
+        return self._await(self._app.count(**which))
 
     def cancel(self, execution_id: UUID | str, *, reason: str = "cancelled", force: bool = False) -> Status:
         """See App.cancel."""

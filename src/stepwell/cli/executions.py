@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import click
 
 from stepwell.cli.exits import FAILED
-from stepwell.cli.options import Target, database_options, output_options
+from stepwell.cli.options import Target, database_options, output_options, to_moment
 from stepwell.cli.output import Cell, note, show_json, show_json_text, show_table
 from stepwell.core.status import Status
 from stepwell.errors import NotAllowed, UnknownExecution
 
 if TYPE_CHECKING:
     from stepwell.app.application import App
+    from stepwell.app.filters import FilterOptions
     from stepwell.cli.outline import Outline
     from stepwell.core.model import Execution
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 LARGEST_PAGE = 1_000
+FACTS = ("status", "workflow", "key", "tags", "parent")
+TIMES = ("created_after", "created_before", "finished_after", "finished_before")
 
 
 @click.group("executions")
@@ -31,23 +37,64 @@ def command() -> None:
 # --- list ---------------------------------------------------------------------------------------------------------
 
 
+def _filter_options(command: F) -> F:
+    """What `list` and `search` know of the executions that are meant; the command gets them as `which`."""
+
+    @click.option(
+        "--status",
+        type=click.Choice([status.value for status in Status]),
+        multiple=True,
+        help="Only with this status; several are alternatives.",
+    )
+    @click.option("--workflow", help="Only of this workflow.")
+    @click.option("--key", help="Only with this key.")
+    @click.option("--tag", "tags", multiple=True, help="Only with this tag; of several, with all.")
+    @click.option("--parent", type=click.UUID, metavar="ID", help="Only those that this execution has started.")
+    @click.option("--created-after", metavar="TIME", callback=to_moment, help="Only accepted at this time or later.")
+    @click.option("--created-before", metavar="TIME", callback=to_moment, help="Only accepted earlier.")
+    @click.option("--finished-after", metavar="TIME", callback=to_moment, help="Only ended at this time or later.")
+    @click.option("--finished-before", metavar="TIME", callback=to_moment, help="Only ended earlier.")
+    @click.option(
+        "--limit", type=click.IntRange(1, LARGEST_PAGE), default=20, show_default=True, help="How many at most."
+    )
+    @click.option("--before", type=click.UUID, metavar="ID", help="Only those listed after this one: the next page.")
+    @output_options()
+    @database_options
+    @functools.wraps(command)
+    def with_filter(*args: Any, **options: Any) -> Any:
+        which = {fact: options.pop(fact) for fact in (*FACTS, *TIMES)}
+        return command(*args, which=which, **options)
+
+    return with_filter  # type: ignore[return-value]
+
+
 @command.command("list")
-@click.option("--status", type=click.Choice([status.value for status in Status]), help="Only with this status.")
-@click.option("--workflow", help="Only of this workflow.")
-@click.option("--key", help="Only with this key.")
-@click.option("--tag", help="Only with this tag.")
-@click.option("--limit", type=click.IntRange(1, LARGEST_PAGE), default=20, show_default=True, help="How many at most.")
-@click.option("--before", type=click.UUID, metavar="ID", help="Only older ones than this: the next page.")
-@output_options()
-@database_options
-def list_(target: Target, limit: int, as_json: bool, **which: Any) -> None:
+@_filter_options
+def list_(target: Target, which: FilterOptions, limit: int, before: UUID | None, as_json: bool) -> None:
     """List executions, newest first.
 
-    Each with the reason why it is not moving.
+    Each with the reason why it is not moving. A time is like 2030-01-31T08:00, in UTC unless it says otherwise, or how
+    long ago: 90m, 7d.
     """
+    _list(target, which, limit=limit, before=before, as_json=as_json)
 
+
+@command.command("search")
+@click.argument("text")
+@_filter_options
+def search(target: Target, text: str, which: FilterOptions, limit: int, before: UUID | None, as_json: bool) -> None:
+    """Find executions by words.
+
+    Newest first. Each word of TEXT begins a word of the key, the tags, the reason, the input or the result; or the id
+    begins with TEXT. The options are those of list.
+    """
+    which["text"] = text
+    _list(target, which, limit=limit, before=before, as_json=as_json)
+
+
+def _list(target: Target, which: FilterOptions, *, limit: int, before: UUID | None, as_json: bool) -> None:
     async def read(app: App) -> Sequence[Execution]:
-        return await app.list(limit=limit + 1, **which)
+        return await app.list(limit=limit + 1, before=before, **which)
 
     found = target.ask(read)
     page, has_more = found[:limit], len(found) > limit
@@ -62,7 +109,7 @@ def list_(target: Target, limit: int, as_json: bool, **which: Any) -> None:
         )
         return
     if not page:
-        note("no executions match" if any(which.values()) else "there are no executions yet")
+        note("no executions match" if before or any(which.values()) else "there are no executions yet")
         return
     _show_list(page)
     if has_more:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -94,6 +94,21 @@ def to_duration(ctx: click.Context, param: click.Parameter, value: str | None) -
         return None if value is None else parse_duration(value)
     except InvalidDuration as error:
         raise click.BadParameter(str(error)) from error
+
+
+def to_moment(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:  # noqa: ARG001
+    """The callback of an option that takes a time: ISO 8601, in UTC unless it says otherwise, or how long ago."""
+    if value is None:
+        return None
+    with suppress(InvalidDuration, OverflowError):
+        return datetime.now(UTC) - parse_duration(value)
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is no time; write it like 2030-01-31T08:00 or 2030-01-31, or how long ago: 90m, 7d"
+        ) from None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def database_options(command: F) -> F:

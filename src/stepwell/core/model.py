@@ -325,13 +325,27 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which executions a listing shows; empty means all. `before` pages: ids older than this one."""
+    """Which executions are meant; empty means all. What is given must all hold.
+
+    Times are from `after` on, and earlier than `before`. An execution has a `text` when each of its words begins a word
+    of the key, the tags, the reason, the input or the result, or when its id begins with it. Listings are newest first,
+    by `created_at`; `before` pages: those that come after this one.
+    """
 
     statuses: tuple[Status, ...] = ()
     workflow: str | None = None
     key: str | None = None
-    tag: str | None = None
+    tags: tuple[str, ...] = ()
+    parent: ExecutionId | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    finished_after: datetime | None = None
+    finished_before: datetime | None = None
+    text: str | None = None
     before: ExecutionId | None = None
+
+
+EVERYTHING = Filter()
 
 
 @dataclass(frozen=True, slots=True)

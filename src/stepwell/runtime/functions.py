@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar, overload
 from stepwell.codec import Codec, result_codec
 from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
 from stepwell.core.replay import checked_name
+from stepwell.core.retention import RetentionLike, parse_retention
 from stepwell.core.retry import Retry
 from stepwell.errors import InvalidOption
 
@@ -66,6 +67,14 @@ def step(
         return function
 
     return declare if function is None else declare(function)
+
+
+def retention_option(value: RetentionLike | None) -> timedelta | None:
+    """How long a workflow's executions are kept; None: forever. Raises InvalidOption."""
+    try:
+        return parse_retention(value)
+    except InvalidDuration as error:
+        raise InvalidOption(f"retention: {error}") from None
 
 
 def duration_option(option: str, value: DurationLike | None) -> timedelta | None:

@@ -12,6 +12,7 @@ from stepwell.codec import Codec, codec_for, resolve_annotation, result_codec
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import DEFAULT_QUEUE
 from stepwell.core.replay import checked_name
+from stepwell.core.retention import RetentionLike
 from stepwell.core.retry import Retry
 from stepwell.core.schedule import ScheduleSpec
 from stepwell.core.triggers import Trigger, as_triggers
@@ -19,7 +20,7 @@ from stepwell.errors import InvalidInput, InvalidOption, UnknownWorkflow
 from stepwell.inputs import NOTHING, InputCodec, unchecked_input
 from stepwell.runtime.declared import polls_of, specs_of, triggered_by
 from stepwell.runtime.dispatcher import Listening
-from stepwell.runtime.functions import duration_option
+from stepwell.runtime.functions import duration_option, retention_option
 from stepwell.runtime.step import Step
 from stepwell.runtime.sync_step import SyncStep
 
@@ -37,6 +38,7 @@ class Workflow(Generic[P, R]):
     queue: str
     retry: Retry
     timeout: timedelta | None
+    retention: timedelta | None
     is_async: bool
     step_parameter: str | None
     triggers: tuple[Trigger, ...]
@@ -120,6 +122,12 @@ class Registry:
             return workflow.output
         return self._workflows[workflow].output if workflow in self else codec_for(Any)
 
+    @property
+    def kept(self) -> dict[str, timedelta]:
+        """How long executions are kept after their end, by workflow; those that are kept forever are not there."""
+        kept = ((name, workflow.retention) for name, workflow in sorted(self._workflows.items()))
+        return {name: retention for name, retention in kept if retention is not None}
+
     def add(
         self,
         function: Callable[P, Any],
@@ -129,6 +137,7 @@ class Registry:
         retry: Retry | None,
         timeout: DurationLike | None,
         trigger: Trigger | Sequence[Trigger] | None = None,
+        retention: RetentionLike | None = None,
     ) -> Workflow[P, Any]:
         """Register a function. Raises InvalidOption when the id is taken or an annotation cannot be stored."""
         name = checked_name(id or function.__name__.replace("_", "-"), "a workflow")
@@ -142,6 +151,7 @@ class Registry:
             queue=checked_name(queue, "a queue"),
             retry=retry or Retry(),
             timeout=duration_option("timeout", timeout),
+            retention=retention_option(retention),
             is_async=is_async,
             step_parameter=parameter,
             triggers=as_triggers(trigger),

@@ -20,6 +20,7 @@ from stepwell.runtime.branches import counted_tasks
 from stepwell.runtime.registry import Registry
 from stepwell.runtime.shift import Shift, WorkerSettings, open_shift
 from stepwell.runtime.starters import Starters
+from stepwell.runtime.upkeep import ENTER_EVERY, upkeep
 from stepwell.store.base import Backend
 
 log = logging.getLogger("stepwell.worker")
@@ -73,6 +74,8 @@ class Worker:
             stack.callback(self._store.subscribe(self._hear))
             stack.callback(self._threads.shutdown, wait=False, cancel_futures=True)
             stack.callback(self._workflow_threads.shutdown, wait=False, cancel_futures=True)
+            first_after = ENTER_EVERY * (0.5 + self._random())
+            await stack.enter_async_context(upkeep(self._store, self._registry, first_after=first_after))
             while not self._stopping.is_set():
                 try:
                     await self._work_shift()

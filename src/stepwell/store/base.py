@@ -11,13 +11,14 @@ A caller asks for the narrowest protocol that serves it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from stepwell.core.dispatching import Dispatch, EventTrigger, Settled, TriggerSpec
 from stepwell.core.model import (
+    EVERYTHING,
     Batch,
     Checkpoint,
     Child,
@@ -136,10 +137,10 @@ class Reader(Protocol):
         """One execution."""
 
     async def list(self, which: Filter, *, limit: int) -> Sequence[Execution]:
-        """Executions, newest first."""
+        """Those that are meant, newest first: by `created_at`, of equal ones by id."""
 
-    async def count(self) -> dict[Status, int]:
-        """How many executions have each status."""
+    async def count(self, which: Filter = EVERYTHING) -> dict[Status, int]:
+        """How many of those that are meant have each status."""
 
     async def steps(
         self, execution_id: ExecutionId, *, after: tuple[str, int] | None, limit: int
@@ -221,7 +222,32 @@ class Triggers(Protocol):
         """Try again after that time to decide about it."""
 
 
-class Backend(Store, Reader, Wakeups, Protocol):
+class Upkeep(Protocol):
+    """What workers do beside executions, a piece at a time. Nothing waits for it, and it waits for nothing.
+
+    Each answers whether there is more to do at once. Any number of workers may do it side by side.
+    """
+
+    async def remove(self, keep: Mapping[str, timedelta]) -> bool:
+        """Remove executions of these workflows that ended longer ago than each keeps them.
+
+        A child stays as long as its parent may still go on: until that has completed or been removed.
+        """
+
+    async def remove_events(self, keep: timedelta) -> bool:
+        """Remove events that were sent longer ago, unless somebody waits for the next one of their topic.
+
+        Those that were sent to one execution stay as long as that.
+        """
+
+    async def sweep(self) -> bool:
+        """Delete what is still stored of removed executions."""
+
+    async def make_searchable(self) -> bool:
+        """Enter what has ended into the index of words. Until then a search looks through it one by one."""
+
+
+class Backend(Store, Reader, Upkeep, Wakeups, Protocol):
     """All a process needs of one database."""
 
     catalog: Catalog

@@ -18,6 +18,8 @@ _PLANS = (
     " -c jit=off -c plan_cache_mode=force_generic_plan"
 )
 
+_PLANS_FOR_VALUES = "-c enable_bitmapscan=on -c enable_hashjoin=on -c plan_cache_mode=force_custom_plan"
+
 LOCK_TIMEOUT = "5s"  # for a start: others of this process wait behind it
 
 # A server that vanished without a word is noticed within seconds, not after the system's two hours.
@@ -70,6 +72,14 @@ def with_lock_timeout(route: Route) -> Route:
         return route
     options = conninfo_to_dict(route.conninfo).get("options") or ""
     return Route(make_conninfo(route.conninfo, options=f"-c lock_timeout={LOCK_TIMEOUT} {options}"), is_pooled=False)
+
+
+def with_plans_for_values(route: Route) -> Route:
+    """The same way, on which a plan is made for the values at hand: for a listing any index may be the right one."""
+    if route.is_pooled:
+        return route
+    options = conninfo_to_dict(route.conninfo).get("options") or ""
+    return Route(make_conninfo(route.conninfo, options=f"{options} {_PLANS_FOR_VALUES}"), is_pooled=False)
 
 
 def find_route(url: str) -> Route:

@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import datetime, timedelta
-from itertools import islice
-from typing import Any
 
 from psycopg.errors import UniqueViolation
 
 from stepwell.core.events import execution_of
 from stepwell.core.model import (
+    EVERYTHING,
     Batch,
     Checkpoint,
     Child,
@@ -50,6 +49,8 @@ from stepwell.store.base import Catalog, Pulse, Transaction, Triggers
 from stepwell.store.clock import VirtualClock
 from stepwell.store.identity import new_id
 from stepwell.store.memory_catalog import MemoryCatalog
+from stepwell.store.memory_hands import MemoryPulse, MemoryTransaction
+from stepwell.store.memory_listing import listed, matches, old
 from stepwell.store.memory_rows import ENDED_PARENT, ExecutionRow, WorkerRow, Written
 from stepwell.store.memory_topics import Topics
 from stepwell.store.memory_triggers import MemoryTriggers
@@ -135,7 +136,7 @@ class MemoryStore:
                 self._workers[session].is_idle = is_idle
 
     def pulse(self, session: SessionId, *, lease_for: timedelta, max_crashes: int) -> Pulse:
-        return _MemoryPulse(self, session, lease_for=lease_for, max_crashes=max_crashes)
+        return MemoryPulse(self, session, lease_for=lease_for, max_crashes=max_crashes)
 
     def beat(self, session: SessionId, *, lease_for: timedelta) -> frozenset[ExecutionId] | None:
         """As Pulse.beat."""
@@ -371,7 +372,7 @@ class MemoryStore:
 
     @asynccontextmanager
     async def transaction(self, session: SessionId, *, is_async: bool) -> AsyncIterator[Transaction]:  # noqa: ARG002
-        yield _MemoryTransaction(self, session)
+        yield MemoryTransaction(self, session)
 
     def record(self, session: SessionId, checkpoint: NewCheckpoint) -> None:
         """As Transaction.commit."""
@@ -391,13 +392,12 @@ class MemoryStore:
 
     async def list(self, which: Filter, *, limit: int) -> Sequence[Execution]:
         with self._lock:
-            newest_first = (self._executions[id] for id in sorted(self._executions, reverse=True))
-            page = islice((row for row in newest_first if row.matches(which)), limit)
+            page = listed(self._executions, which)[:limit]
             return [row.shown(self._why(row)) for row in page]
 
-    async def count(self) -> dict[Status, int]:
+    async def count(self, which: Filter = EVERYTHING) -> dict[Status, int]:
         with self._lock:
-            counts = Counter(row.status for row in self._executions.values())
+            counts = Counter(row.status for row in self._executions.values() if matches(row, which))
             return {status: counts[status] for status in Status}
 
     async def steps(
@@ -445,33 +445,31 @@ class MemoryStore:
     def _why(self, row: ExecutionRow) -> str | None:
         return why(row, self._workers, self.clock.now())
 
+    # --- upkeep ---------------------------------------------------------------------------------------------------
 
-class _MemoryPulse:
-    """Keeps the Pulse protocol."""
+    async def remove(self, keep: Mapping[str, timedelta]) -> bool:
+        with self._lock:
+            for row in old(self._executions, keep, self.clock.now()):
+                del self._executions[row.id]
+                if row.new.key is not None:
+                    del self._keys[row.new.workflow, row.new.key]
+                if row.child is not None:
+                    del self._children[row.child.execution_id, row.child.key]
+            return False
 
-    def __init__(self, store: MemoryStore, session: SessionId, *, lease_for: timedelta, max_crashes: int) -> None:
-        self._store, self._session, self._lease_for, self._max_crashes = store, session, lease_for, max_crashes
+    async def remove_events(self, keep: timedelta) -> bool:
+        with self._lock:
+            self._topics.remove(sent_before=self.clock.now() - keep)
+            return False
 
-    def beat(self) -> frozenset[ExecutionId] | None:
-        return self._store.beat(self._session, lease_for=self._lease_for)
+    async def sweep(self) -> bool:
+        with self._lock:
+            self._topics.forget_own(self._executions)
+            return False
 
-    def reap(self) -> Reaped:
-        return self._store.reap(max_crashes=self._max_crashes)
-
-    def close(self) -> None:
-        """There is no connection to give back."""
-
-
-class _MemoryTransaction:
-    """Keeps the Transaction protocol for a step that writes to no database."""
-
-    connection: Any = None
-
-    def __init__(self, store: MemoryStore, session: SessionId) -> None:
-        self._store, self._session = store, session
-
-    async def commit(self, checkpoint: NewCheckpoint) -> None:
-        self._store.record(self._session, checkpoint)
+    async def make_searchable(self) -> bool:
+        """Here every execution can be found at any time."""
+        return False
 
 
 def _on_own_thread(listener: Callable[[str], None]) -> Callable[[str], None]:

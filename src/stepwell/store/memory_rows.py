@@ -19,7 +19,6 @@ from stepwell.core.model import (
     ExecutionId,
     Failed,
     FailedAttempt,
-    Filter,
     Kind,
     NewCheckpoint,
     NewChild,
@@ -276,16 +275,6 @@ class ExecutionRow:
             for attempt, one in tries.items():
                 kind = Kind.ITEM if _ITEM.search(key) else Kind.STEP
                 yield StepRecord(key, kind, True, attempt, one.failed_at, one.retry_at, one.error)
-
-    def matches(self, which: Filter) -> bool:
-        new = self.new
-        return (
-            (not which.statuses or self.status in which.statuses)
-            and which.workflow in (None, new.workflow)
-            and which.key in (None, new.key)
-            and (which.tag is None or which.tag in new.tags)
-            and (which.before is None or new.id < which.before)
-        )
 
     def _leave(self, status: Status) -> None:
         assert status is self.status or may_move(self.status, status), f"{self.status} to {status} is no legal move"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from stepwell.core.events import first_after, number_at, sent_at
+from stepwell.core.events import execution_of, first_after, number_at, sent_at
 from stepwell.core.model import Event, ExecutionId, Look, NewEvent
 
 Waiter = tuple[ExecutionId, str]  # an execution and its durable call
@@ -19,7 +19,7 @@ class Topic:
     last: int = 0
     previous: int = 0
     events: list[Event] = field(default_factory=list)
-    ids: set[str] = field(default_factory=set)
+    ids: dict[str, int] = field(default_factory=dict)  # the number of the event that has it
     waits: dict[Waiter, int] = field(default_factory=dict)
 
 
@@ -36,7 +36,8 @@ class Topics:
             return False
         topic.previous, topic.last = topic.last, max(topic.last + 1, number_at(now))
         topic.events.append(Event(topic.last, sent_at(topic.last), event.payload))
-        topic.ids |= {event.id} if event.id is not None else set()
+        if event.id is not None:
+            topic.ids[event.id] = topic.last
         return True
 
     def newest(self, event: NewEvent) -> Event:
@@ -68,6 +69,24 @@ class Topics:
                 for waiter, after in topic.waits.items()
                 if waiter[0] != execution_id or key not in (None, waiter[1])
             }
+
+    def remove(self, *, sent_before: datetime) -> None:
+        """Old events go, unless they are for one execution or somebody waits for the next one of their topic."""
+        for place, topic in tuple(self._topics.items()):
+            if execution_of(place[1]) is None and not topic.waits and topic.events:
+                topic.events = [event for event in topic.events if event.sent_at >= sent_before]
+                kept = {event.number for event in topic.events}
+                topic.ids = {id: number for id, number in topic.ids.items() if number in kept}
+                if not kept:
+                    del self._topics[place]
+
+    def forget_own(self, known: Container[ExecutionId]) -> None:
+        """What was sent to executions that are no longer known goes."""
+        self._topics = {
+            (name, address): topic
+            for (name, address), topic in self._topics.items()
+            if (receiver := execution_of(address)) is None or receiver in known
+        }
 
     def _of(self, name: str, address: str) -> Topic:
         return self._topics.setdefault((name, address), Topic())

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import psycopg
 
 from stepwell.core.model import (
+    EVERYTHING,
     Batch,
     Checkpoint,
     Child,
@@ -39,13 +41,15 @@ from stepwell.errors import DatabaseUnavailable, EmbeddedUnavailable, LeaseLost
 from stepwell.store import binary, rows
 from stepwell.store.base import Catalog, Pulse, Transaction, Triggers
 from stepwell.store.catalog import PostgresCatalog
-from stepwell.store.connect import Route, find_route, unavailable, with_lock_timeout
+from stepwell.store.connect import Route, find_route, unavailable, with_lock_timeout, with_plans_for_values
 from stepwell.store.identity import new_id
+from stepwell.store.listing import Listings
 from stepwell.store.migrate import check_version
 from stepwell.store.pulse import PostgresPulse
 from stepwell.store.statements import DEFAULT_SCHEMA, Statement, checked_schema, statement
 from stepwell.store.transaction import Transactions
 from stepwell.store.triggers import PostgresTriggers
+from stepwell.store.upkeep import PostgresUpkeep
 from stepwell.store.wire import Line, Rows, Wire
 
 log = logging.getLogger("stepwell.store")
@@ -58,12 +62,13 @@ ITEMS_PAGE = 2_000  # rows of a map read at once: bounds memory, and few round t
 class PostgresStore:
     """Keeps the Backend protocol on one PostgreSQL schema.
 
-    Five pinned connections, each opened when it is first needed. Flushes have their own, so that nothing delays a
+    Seven pinned connections, each opened when it is first needed. Flushes have their own, so that nothing delays a
     step; reading has, so that no long listing delays a claim; starts and sent events have, because one may wait for a
     transaction of somebody else's that has started the same key: for five seconds, or, behind a pooler, which takes no
-    settings, for as long as that is open; looking for events has, because it waits for those who send them. The main
-    one, which hears hints, carries the rest. A lost connection is replaced by the next call; a call whose connection
-    was lost raises DatabaseUnavailable, its outcome unknown.
+    settings, for as long as that is open; looking for events has, because it waits for those who send them; listings
+    have a second one, with plans of their own, and upkeep has one. The main one, which hears hints, carries the rest.
+    A lost connection is replaced by the next call; a call whose connection was lost raises DatabaseUnavailable, its
+    outcome unknown.
     """
 
     def __init__(self, url: str, *, schema: str = DEFAULT_SCHEMA, revive: Callable[[], object] | None = None) -> None:
@@ -74,6 +79,9 @@ class PostgresStore:
         self._clock = (datetime.fromtimestamp(0, UTC), time.monotonic())
         self._main, self._flushes = Line(self.route, self._listen), Line(self.route)
         self._starts, self._reads, self._waits = Line(self._impatient_route), Line(self.route), Line(self.route)
+        self._finds, self._chores = Line(self._route_for_values), Line(self.route)
+        self._listings = Listings(self._read, partial(self._read, on=self._finds))
+        self._upkeep = PostgresUpkeep(partial(self._run, on=self._chores))
         self._listeners: dict[object, Callable[[str], None]] = {}
         self._unclosed: set[SessionId] = set()
         self._posting: asyncio.Task[None] | None = None
@@ -91,7 +99,9 @@ class PostgresStore:
         if self._posting is not None:
             self._posting.cancel()
         await self._transactions.close()
-        for line in (self._main, self._flushes, self._starts, self._reads, self._waits):
+        for line in (
+            self._main, self._flushes, self._starts, self._reads, self._waits, self._finds, self._chores
+        ):  # fmt: skip
             line.close()
 
     async def route(self) -> Route:
@@ -107,6 +117,9 @@ class PostgresStore:
 
     async def _impatient_route(self) -> Route:
         return with_lock_timeout(await self.route())
+
+    async def _route_for_values(self) -> Route:
+        return with_plans_for_values(await self.route())
 
     # --- hints ----------------------------------------------------------------------------------------------------
 
@@ -322,21 +335,10 @@ class PostgresStore:
         return rows.execution_of(found[0]) if found else None
 
     async def list(self, which: Filter, *, limit: int) -> Sequence[Execution]:
-        found = await self._read(
-            "executions",
-            binary.texts(which.statuses),
-            binary.maybe_text(which.workflow),
-            binary.maybe_text(which.key),
-            binary.maybe_text(which.tag),
-            which.before.bytes if which.before else None,
-            binary.int4(limit),
-        )
-        return [rows.execution_of(row) for row in found]
+        return await self._listings.page(which, limit)
 
-    async def count(self) -> dict[Status, int]:
-        counts = dict.fromkeys(Status, 0)
-        counts.update({Status(status): number for status, number in await self._read("count")})
-        return counts
+    async def count(self, which: Filter = EVERYTHING) -> dict[Status, int]:
+        return await self._listings.count(which)
 
     async def steps(
         self, execution_id: ExecutionId, *, after: tuple[str, int] | None, limit: int
@@ -372,13 +374,27 @@ class PostgresStore:
         await self._main.wire()
         return [rows.execution_of(row) for row in await self._read("watch", binary.uuids(ids))]
 
+    # --- upkeep ---------------------------------------------------------------------------------------------------
+
+    async def remove(self, keep: Mapping[str, timedelta]) -> bool:
+        return await self._upkeep.remove(keep)
+
+    async def remove_events(self, keep: timedelta) -> bool:
+        return await self._upkeep.remove_events(keep)
+
+    async def sweep(self) -> bool:
+        return await self._upkeep.sweep()
+
+    async def make_searchable(self) -> bool:
+        return await self._upkeep.make_searchable()
+
     def _sql(self, name: str) -> Statement:
         return statement(name, self.schema)
 
-    async def _read(self, name: str, *parameters: bytes | None) -> Rows:
+    async def _read(self, name: str, *parameters: bytes | None, on: Line | None = None) -> Rows:
         """The rows of a statement that changes nothing, so that whatever stops it, it may be repeated."""
         try:
-            return await self._run(name, *parameters, on=self._reads)
+            return await self._run(name, *parameters, on=on or self._reads)
         except psycopg.OperationalError as error:
             raise unavailable(error) from error
 

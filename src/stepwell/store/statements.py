@@ -1,4 +1,4 @@
-"""The SQL statements, one per file in `sql/`, named after what they do."""
+"""The SQL statements, one per file in `sql/`, named after what they do. `{{name}}` stands for `sql/parts/name.sql`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ DEFAULT_SCHEMA = "stepwell"
 _SCHEMA_NAME = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 _OUR_SCHEMA = re.compile(rf"\b{DEFAULT_SCHEMA}\b")
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
+_PART = re.compile(r"\{\{(\w+)\}\}")
 
 
 class Statement(NamedTuple):
@@ -40,6 +41,11 @@ def in_schema(sql: str, schema: str) -> str:
 @cache
 def statement(name: str, schema: str = DEFAULT_SCHEMA) -> Statement:
     """The statement of `sql/<name>.sql`, without its comments."""
-    sql = files("stepwell.store").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-    text = in_schema(_COMMENT.sub("", sql), checked_schema(schema)).strip()
+    text = in_schema(_text(f"{name}.sql"), checked_schema(schema))
     return Statement(f"stepwell_{name}".encode(), text.encode())
+
+
+def _text(path: str) -> str:
+    """A file's SQL, with the parts that it shares with others."""
+    text = files("stepwell.store").joinpath("sql", path).read_text(encoding="utf-8")
+    return _PART.sub(lambda part: _text(f"parts/{part[1]}.sql"), _COMMENT.sub("", text)).strip()

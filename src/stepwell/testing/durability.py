@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 from uuid import UUID
 
@@ -37,8 +39,8 @@ Meanwhile = Callable[[Lab, Handle[Any]], Awaitable[None]]
 class Durability:
     """What `assert_durable` found out.
 
-    `writes` of an undisturbed life, the `crashes` that were tried, the `result`, and what was `repeated` in some life:
-    effects, starts and events, each with how often it happened there at most.
+    `writes` of an undisturbed life, how many `crashes` were survived, the `result`, and what was `repeated` in some
+    life: effects, starts and events, each with how often it happened there at most.
     """
 
     writes: int
@@ -93,12 +95,11 @@ async def assert_durable(
         whole = await trial.live(None)
         trial.compare(whole, await trial.live(None), None)
         points = _sample(whole.writes, max_crashes) if only is None else [CrashPoint.parse(only)]
-        repeated: Counter[str] = Counter()
-        for point in points:
-            life = await trial.live(point)
-            trial.compare(whole, life, point)
-            repeated |= life.repeated(whole)
-    return Durability(whole.writes, len(points), whole.result, repeated)
+        lives = [life async for life in trial.lives(whole, points) if life.crashed_at is not None]
+    if only is not None and not lives:
+        raise InvalidOption(f"there is no crash {only}: '{workflow.id}' has {whole.writes} writes with this input")
+    repeated = reduce(or_, (life.repeated(whole) for life in lives), Counter[str]())
+    return Durability(whole.writes, len(lives), whole.result, repeated)
 
 
 def _sample(writes: int, limit: int) -> Sequence[CrashPoint]:
@@ -132,6 +133,13 @@ class _Trial:
     meanwhile: Meanwhile | None
     by: Callable[[Any], Any]
     now: datetime
+
+    async def lives(self, whole: Life, points: Sequence[CrashPoint]) -> AsyncIterator[Life]:
+        """One life for each of the points, each compared with the undisturbed one."""
+        for point in points:
+            life = await self.live(point)
+            self.compare(whole, life, point)
+            yield life
 
     async def live(self, crash_at: CrashPoint | None) -> Life:
         """One life, from the start to the end of everything that it set going."""

@@ -23,6 +23,7 @@ from stepwell import (
     on_event,
     poll,
 )
+from stepwell.runtime.upkeep import remove
 from stepwell.store.memory import MemoryStore
 from stepwell.testing import Lab, Standstill, running
 from tests.runtime.lab import Gate
@@ -152,6 +153,15 @@ async def test_delayed_start_waits_for_its_time(lab: Lab) -> None:
 
     assert await handle.result() == 8
     assert lab.now == NOON + 10 * DAY
+
+
+async def test_nothing_is_removed_however_much_time_passes(lab: Lab) -> None:
+    handle = await app.start(plain, 4)
+    await lab.advance("400d")
+
+    await remove(lab._world.store, app.registry)
+
+    assert await handle.result() == 8
 
 
 async def test_time_begins_now_unless_told_otherwise() -> None:

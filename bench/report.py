@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 
 from bench.engines import ENGINES
 from bench.raw import Limits
+from bench.search import FILTERS
 from bench.workloads import Figures
 
 Results = Mapping[str, Mapping[str, Figures]]  # engine, then workload
@@ -57,6 +58,12 @@ MEASURES = (
     Measure("submits", "at_once_per_second", "submit 10,000 at once: starts/s", "25,000", "rows_per_second_by_1000"),
     Measure("idle", "statements_per_minute", "idle worker: statements per minute", "150"),
     Measure("idle", "memory_mb", "idle worker: resident memory, MB", "60"),
+    *(
+        Measure("search", f"{name}_{figure}_ms", f"- {name.replace('_', ' ')}, {figure}, ms", "20")
+        for name in FILTERS
+        for figure in ("p50", "p99")
+    ),
+    Measure("search", "entered_us", "- entering one into the index of words, us", ""),
 )
 SHORT_LABELS = {
     "commit_ms": "a commit",

@@ -23,6 +23,11 @@ from stepwell.store.postgres import PostgresStore
 PAGE = 50
 APART_SECONDS = 3  # between two starts: a million are five weeks
 FLOWS = 9
+FILTERS = (
+    "newest", "page", "status", "workflow", "workflow_status", "key", "tag_common", "tag_rare", "tags_status",
+    "created", "created_status", "finished", "finished_status",
+    "text_rare", "text_common", "text_some", "text_status", "text_nothing",
+)  # fmt: skip
 
 # One in forty failed, one in two hundred was cancelled. Half have the tag `eu` and a tag for one of 5,000 customers.
 FILL = """
@@ -45,7 +50,7 @@ from (select n, %(begin)s + n * %(apart)s * interval '1 second' as at,
 """
 
 
-def search(engine: EngineSpec, postgres: Postgres, *, executions: int, questions: int) -> dict[str, float]:
+def look_up(engine: EngineSpec, postgres: Postgres, *, executions: int, questions: int) -> dict[str, float]:
     """How long a page of each filter takes, and how long it took to enter an execution into the index of words."""
     with postgres.database(f"bench_{engine.name}_search") as url:
         migrate(url)
@@ -68,6 +73,7 @@ async def _ask(url: str, begin: datetime, *, executions: int, questions: int) ->
     random = Random(7)
     for name, filter_of in _filters(begin, executions, random).items():
         milliseconds = []
+        await store.list(filter_of(), limit=PAGE)  # connects, and prepares the statements
         for _ in range(questions):
             which = filter_of()
             asked = time.perf_counter()

@@ -11,6 +11,7 @@ from bench.ledger import Note
 from bench.measure import MemoryTrace, most_at_once, percentile, resident_megabytes
 from bench.postgres import Postgres
 from bench.processes import SETTLE_SECONDS, EngineFailed, Stage, orders, stage
+from bench.search import look_up
 
 Figures = dict[str, float]
 
@@ -32,6 +33,8 @@ class Sizes:
     submits: int = 2_000
     submits_at_once: int = 10_000
     idle_seconds: float = 30
+    search_executions: int = 1_000_000
+    search_questions: int = 100  # of each kind
 
 
 QUICK = Sizes(
@@ -45,6 +48,8 @@ QUICK = Sizes(
     submits=20,
     submits_at_once=100,
     idle_seconds=3,
+    search_executions=2_000,
+    search_questions=3,
 )
 
 
@@ -207,6 +212,11 @@ def idle(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:
         }
 
 
+def search(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:
+    """Listings by each filter among executions that have ended. The other engines have nothing to compare it with."""
+    return look_up(engine, postgres, executions=sizes.search_executions, questions=sizes.search_questions)
+
+
 WORKLOADS: dict[str, Callable[[EngineSpec, Postgres, Sizes], Figures]] = {
     "sequential": sequential,
     "throughput": throughput,
@@ -218,6 +228,7 @@ WORKLOADS: dict[str, Callable[[EngineSpec, Postgres, Sizes], Figures]] = {
     "replay": replay,
     "submits": submits,
     "idle": idle,
+    "search": search,
 }
 
 

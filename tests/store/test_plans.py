@@ -41,6 +41,23 @@ insert into stepwell.execution (id, workflow, input, status, owner, passes, star
 select gen_random_uuid(), 'order', '{}', 'running', '00000000-0000-0000-0000-000000000001', 1, now(), now()
 from generate_series(1, %(running)s) n;
 
+insert into stepwell.schedule (id, workflow, queue, every_seconds, catch_up, max_catch_up, overlap, jitter_seconds,
+                               next_at)
+select 'schedule-' || n, 'order', 'default', 60, 'last', 100, (array['skip', 'queue'])[n %% 2 + 1], 0,
+       now() - interval '1 s'
+from generate_series(1, 100) n;
+
+update stepwell.execution set schedule = 'schedule-' || (extract(epoch from due_at)::int8 %% 100 + 1)
+where queue = 'quiet';
+
+insert into stepwell.trigger (id, workflow, pattern) values ('orders', 'order', 'order.%%');
+
+insert into stepwell.event (sent_at, number, name, address, payload)
+select now(), n, 'order.created', '', '1' from generate_series(1, 10000) n;
+
+insert into stepwell.dispatch (trigger, name, address, number)
+select 'orders', name, address, number from stepwell.event where name = 'order.created';
+
 insert into stepwell.checkpoint (execution_id, digest, is_failure, kind, key, value)
 select x.id, 1, false, 'step', 'step-' || n, '"a result"'
 from stepwell.execution x, generate_series(1, %(checkpoints)s) n where x.status <> 'completed';
@@ -63,6 +80,10 @@ MOST_PAGES = {
     "leave": 15_000,
     "cancel": 50,
     "reopen": 50,
+    "due schedules": 20_000,
+    "start a tick": 60,
+    "take events": 3_000,
+    "settle events": 8_000,
     "first page": 800,
     "steps": 50,
 }
@@ -107,6 +128,7 @@ def _calls(running: list[UUID], finished: list[UUID]) -> dict[str, tuple[str, li
     children: list[list[object]] = [[], [], [], [], [], [], [], []]
     names = [["order"] * each, ["default"] * each, [f"key-{n}" for n in range(each)], [""] * each]
     deadlines = [none, [0.0] * each]
+    dispatches = [["orders"] * each, ["order.created"] * each, [""] * each, list(range(1, each + 1))]
     starts = [[uuid4() for _ in running], *names, [b"{}"] * each, [0.0] * each, [False] * each, *deadlines]
     return {
         "claim": ("claim", [SESSION, ["default"], ["order"], 100, ANY_TIME, True]),
@@ -123,6 +145,10 @@ def _calls(running: list[UUID], finished: list[UUID]) -> dict[str, tuple[str, li
         "leave": ("close_session", [SESSION]),
         "cancel": ("cancel", [one, "no longer needed", False]),
         "reopen": ("reopen", [one]),
+        "due schedules": ("due_schedules", [["order"]]),
+        "start a tick": ("fire", ["schedule-1", 0, *[ANY_TIME] * 3, None, [uuid4()], ["tick"], [b"{}"], [0.0]]),
+        "take events": ("take", [["orders"], 30.0, 100]),
+        "settle events": ("settle", [*dispatches, [uuid4() for _ in running], *names[:3], [b"{}"] * each]),
         "first page": (
             "newest",
             [[], None, None, [], *[None] * 5, [], None, None, ANY_TIME, SESSION, ANY_TIME, 50, 50],
@@ -172,7 +198,7 @@ each_statement = pytest.mark.parametrize("what", MOST_PAGES)
 @each_state
 @each_statement
 def test_large_tables_are_read_by_index_only(plans: dict[tuple[str, str], Plan], state: str, what: str) -> None:
-    scans = _scans(plans[state, what], "execution", "checkpoint", "attempt")
+    scans = _scans(plans[state, what], "execution", "checkpoint", "attempt", "schedule", "dispatch", "event")
 
     assert scans
     assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan"}

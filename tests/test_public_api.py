@@ -14,6 +14,8 @@ import stepwell
 
 NAMES = {
     "App",
+    "AuditRecord",
+    "Bulk",
     "Cancelled",
     "ChildFailed",
     "DatabaseError",
@@ -51,6 +53,7 @@ NAMES = {
     "Tick",
     "UnknownExecution",
     "UnknownSchedule",
+    "UnknownStep",
     "UnknownWorkflow",
     "Workflow",
     "cron",

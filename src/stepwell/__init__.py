@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stepwell.app.application import App as App
+    from stepwell.app.control import Bulk as Bulk
     from stepwell.app.handle import Handle as Handle
     from stepwell.core.dispatching import EventInfo as EventInfo
     from stepwell.core.dispatching import EventTrigger as EventTrigger
+    from stepwell.core.model import AuditRecord as AuditRecord
     from stepwell.core.model import Execution as Execution
     from stepwell.core.model import Sent as Sent
     from stepwell.core.model import StepRecord as StepRecord
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from stepwell.errors import StepwellError as StepwellError
     from stepwell.errors import UnknownExecution as UnknownExecution
     from stepwell.errors import UnknownSchedule as UnknownSchedule
+    from stepwell.errors import UnknownStep as UnknownStep
     from stepwell.errors import UnknownWorkflow as UnknownWorkflow
     from stepwell.runtime.context import StepContext as StepContext
     from stepwell.runtime.context import current_step as current_step
@@ -79,6 +82,7 @@ _ERRORS = (
     "StepwellError",
     "UnknownExecution",
     "UnknownSchedule",
+    "UnknownStep",
     "UnknownWorkflow",
 )
 
@@ -86,6 +90,8 @@ _HOMES = {
     "App": "stepwell.app.application",
     "EventInfo": "stepwell.core.dispatching",
     "EventTrigger": "stepwell.core.dispatching",
+    "AuditRecord": "stepwell.core.model",
+    "Bulk": "stepwell.app.control",
     "Execution": "stepwell.core.model",
     "First": "stepwell.runtime.firsts",
     "Handle": "stepwell.app.handle",

@@ -11,7 +11,19 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from stepwell.core.events import execution_of
-from stepwell.core.model import Created, Execution, ExecutionId, Filter, NewEvent, NewExecution, Sent, StepRecord
+from stepwell.core.model import (
+    AuditRecord,
+    Created,
+    Execution,
+    ExecutionId,
+    Filter,
+    Forked,
+    NewEvent,
+    NewExecution,
+    NewFork,
+    Sent,
+    StepRecord,
+)
 from stepwell.core.payload import is_same
 from stepwell.core.status import Status
 from stepwell.errors import (
@@ -21,6 +33,7 @@ from stepwell.errors import (
     NotAllowed,
     ResultTimeout,
     UnknownExecution,
+    UnknownStep,
 )
 from stepwell.store.base import Backend
 
@@ -101,26 +114,45 @@ class Client:
             raise UnknownExecution(execution_of(event.address))
         return sent
 
-    async def cancel(self, execution_id: ExecutionId, *, reason: str, force: bool = False) -> Status:
+    async def cancel(
+        self, execution_id: ExecutionId, *, reason: str, force: bool = False, by: str | None = None
+    ) -> Status:
         """Cancel. The status it then has: `cancelled`, or another until it has cleaned up; it will end cancelled.
 
         Raises UnknownExecution; NotAllowed when it had already completed or failed.
         """
-        answer = await self.store.cancel(execution_id, reason=reason, force=force)
-        status, is_cancelled = await self._changed(execution_id, answer)
-        if not is_cancelled and status is not Status.CANCELLED:
-            raise NotAllowed(operation="cancel", execution_id=execution_id, status=status)
-        return status
+        answer = await self.store.cancel(execution_id, reason=reason, force=force, by=by)
+        return _done("cancel", execution_id, answer)
 
-    async def retry(self, execution_id: ExecutionId) -> Status:
+    async def retry(self, execution_id: ExecutionId, *, by: str | None = None) -> Status:
         """Make a failed, cancelled, parked or sleeping-before-a-retry execution go on now.
 
         Completed steps are kept, the failed ones run again. Raises UnknownExecution, NotAllowed.
         """
-        status, is_reopened = await self._changed(execution_id, await self.store.reopen(execution_id))
-        if not is_reopened:
-            raise NotAllowed(operation="retry", execution_id=execution_id, status=status)
-        return status
+        return _done("retry", execution_id, await self.store.reopen(execution_id, by=by))
+
+    async def pause(self, execution_id: ExecutionId, *, by: str, reason: str | None) -> Status:
+        """Let no worker claim it; one that runs it hands it back. Raises UnknownExecution, NotAllowed."""
+        return _done("pause", execution_id, await self.store.pause(execution_id, by=by, reason=reason))
+
+    async def resume(self, execution_id: ExecutionId, *, by: str, reason: str | None) -> Status:
+        """Let a paused execution go on. Raises UnknownExecution, NotAllowed."""
+        return _done("resume", execution_id, await self.store.resume(execution_id, by=by, reason=reason))
+
+    async def fork(self, new: NewFork, *, by: str) -> None:
+        """Make a new execution with the history of another one. Raises UnknownExecution, UnknownStep."""
+        made = await self.store.fork(new, by=by)
+        if made is Forked.NO_EXECUTION:
+            raise UnknownExecution(new.source)
+        if made is not Forked.MADE:
+            steps = [new.from_step or ""] if made is Forked.NO_STEP else list(new.edit)
+            raise UnknownStep(execution_id=new.source, steps=steps)
+
+    async def audits(
+        self, execution_id: ExecutionId | None, *, before: int | None, limit: int
+    ) -> Sequence[AuditRecord]:
+        """What was done to one execution, or to all, newest first."""
+        return await self.store.audits(execution_id, before=before, limit=limit)
 
     async def ended(self, execution_id: ExecutionId, *, timeout: timedelta | None) -> Execution:
         """The execution once it has ended. Raises ResultTimeout, UnknownExecution."""
@@ -138,10 +170,14 @@ class Client:
         """Whoever waits for the end of this execution gets the error instead."""
         self._results.abandon(execution_id, error)
 
-    async def _changed(self, execution_id: ExecutionId, answer: tuple[Status, bool] | None) -> tuple[Status, bool]:
-        if answer is None:
-            raise UnknownExecution(execution_id)
-        return answer
+
+def _done(operation: str, execution_id: ExecutionId, answer: tuple[Status, bool] | None) -> Status:
+    if answer is None:
+        raise UnknownExecution(execution_id)
+    status, is_done = answer
+    if not is_done:
+        raise NotAllowed(operation=operation, execution_id=execution_id, status=status)
+    return status
 
 
 def check_keys(new: Sequence[NewExecution], created: Sequence[Created]) -> Sequence[Created]:

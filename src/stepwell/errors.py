@@ -7,6 +7,7 @@
     ├── InvalidOption           a setting, duration or option that makes no sense
     ├── UnknownWorkflow         this process has no workflow of that name
     ├── UnknownExecution        no execution has that id
+    ├── UnknownStep             a fork names a step that has no outcome
     ├── UnknownSchedule         no schedule has that id
     ├── KeyConflict             the same key was already used with another input
     ├── NotAllowed              the execution's status does not allow this operation
@@ -107,6 +108,18 @@ class UnknownSchedule(StepwellError):
         self.schedule, self.known = schedule, tuple(sorted(known))
         have = f"there are: {', '.join(self.known)}" if self.known else "there are none; a worker's start declares them"
         super().__init__(f"no schedule is called '{schedule}'; {have}")
+
+
+class UnknownStep(StepwellError):
+    """A fork begins at, or edits, a step that has no stored outcome in the execution; nothing was made."""
+
+    def __init__(self, *, execution_id: object, steps: Sequence[str]) -> None:
+        self.execution_id, self.steps = execution_id, tuple(steps)
+        named = ", ".join(f"'{step}'" for step in self.steps)
+        super().__init__(
+            f"execution {execution_id} has no stored outcome that a fork could use: {named};"
+            f" see `stepwell executions show {execution_id}`"
+        )
 
 
 class KeyConflict(StepwellError):

@@ -77,7 +77,7 @@ def close_session(session: SessionId) -> Call:
 
 
 def cancel(execution_id: ExecutionId, *, force: bool = False) -> Call:
-    return Call("cancel", [execution_id.bytes, b"no longer needed", binary.boolean(force)])
+    return Call("cancel", [execution_id.bytes, b"no longer needed", binary.boolean(force), None])
 
 
 def send(event: NewEvent) -> Call:

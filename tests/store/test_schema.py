@@ -37,7 +37,7 @@ def test_every_table_and_view_has_a_comment(raw: Raw) -> None:
     ).fetchall()
 
     assert {name for name, _ in rows} == {
-        "worker", "execution", "checkpoint", "attempt", "topic", "event", "wait", "outbox", "schedule",
+        "worker", "execution", "checkpoint", "attempt", "audit", "topic", "event", "wait", "outbox", "schedule",
         "trigger", "dispatch", "migration", "searchable", "upkeep", "leftover",
         "executions", "steps", "workers", "events", "waits", "schedules", "triggers",
     }  # fmt: skip

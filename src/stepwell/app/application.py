@@ -19,6 +19,7 @@ from stepwell.app.checks import (
     execution_id_of,
     unchecked_json,
 )
+from stepwell.app.control import ControlCalls
 from stepwell.app.decorator import Decorator
 from stepwell.app.events import Events
 from stepwell.app.filters import Facts, FilterOptions, filter_of
@@ -52,7 +53,7 @@ MAX_PAGE = 10_000  # executions with their payloads, all in memory
 AnyWorkflow = Workflow[..., Any] | str
 
 
-class App(Events, ScheduleCalls):
+class App(Events, ControlCalls, ScheduleCalls):
     """The workflows of a program and the database in which their executions live.
 
     Without a URL the database is that of STEPWELL_DATABASE_URL, else an embedded PostgreSQL in `.stepwell/`. It is
@@ -362,23 +363,6 @@ class App(Events, ScheduleCalls):
     async def count(self, **which: Unpack[FilterOptions]) -> dict[Status, int]:
         """How many executions have each status, of those that `list` would give."""
         return await (await self._open()).count(filter_of(which))
-
-    async def cancel(self, execution_id: UUID | str, *, reason: str = "cancelled", force: bool = False) -> Status:
-        """Cancel: it ends as cancelled, for sure; the answer is its status now.
-
-        One that has not begun ends at once. In one that has, `Cancelled` is raised at its next durable call, and it
-        ends when it has cleaned up; `force` ends it at once, whatever it does. Children it has called are cancelled
-        with it. Raises UnknownExecution; NotAllowed when it had already completed or failed.
-        """
-        client = await self._open()
-        return await client.cancel(execution_id_of(execution_id), reason=checked_text("reason", reason), force=force)
-
-    async def retry(self, execution_id: UUID | str) -> Status:
-        """Continue a failed or cancelled execution from where it ended; completed steps are kept.
-
-        A parked one, or one that waits before a retry, goes on now. Raises UnknownExecution, NotAllowed.
-        """
-        return await (await self._open()).retry(execution_id_of(execution_id))
 
     # --- working --------------------------------------------------------------------------------------------------
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 from uuid import UUID
 
+from stepwell.app.control import Bulk
 from stepwell.app.filters import Facts, FilterOptions
 from stepwell.core.dispatching import EventTrigger
 from stepwell.core.duration import DurationLike
-from stepwell.core.model import Execution, Sent, StepRecord
+from stepwell.core.model import AuditRecord, Execution, Sent, StepRecord
 from stepwell.core.schedule import Schedule
 from stepwell.core.status import Status
 from stepwell.errors import InvalidOption
@@ -172,9 +173,87 @@ class SyncApp:
         """See App.count."""
         return self._await(self._app.count(**which))
 
-    def cancel(self, execution_id: UUID | str, *, reason: str = "cancelled", force: bool = False) -> Status:
+    def cancel(
+        self, execution_id: UUID | str, *, reason: str = "cancelled", force: bool = False, by: str | None = None
+    ) -> Status:
         """See App.cancel."""
-        return self._await(self._app.cancel(execution_id, reason=reason, force=force))
+        return self._await(self._app.cancel(execution_id, reason=reason, force=force, by=by))
+
+    def pause(self, execution_id: UUID | str, *, reason: str | None = None, by: str | None = None) -> Status:
+        """See App.pause."""
+        return self._await(self._app.pause(execution_id, reason=reason, by=by))
+
+    def resume(self, execution_id: UUID | str, *, reason: str | None = None, by: str | None = None) -> Status:
+        """See App.resume."""
+        return self._await(self._app.resume(execution_id, reason=reason, by=by))
+
+    def fork(
+        self,
+        execution_id: UUID | str,
+        input: Any = NOTHING,
+        *,
+        from_step: str | None = None,
+        edit: Mapping[str, Any] | None = None,
+        by: str | None = None,
+    ) -> SyncHandle[Any]:
+        """See App.fork."""
+        made = self._await(self._app.fork(execution_id, input, from_step=from_step, edit=edit, by=by))
+        return SyncHandle(self, made.id, is_new=made.is_new)
+
+    def audit(
+        self, execution_id: UUID | str | None = None, *, before: int | None = None, limit: int = 100
+    ) -> Sequence[AuditRecord]:
+        """See App.audit."""
+        return self._await(self._app.audit(execution_id, before=before, limit=limit))
+
+    def cancel_many(
+        self,
+        *,
+        reason: str = "cancelled",
+        force: bool = False,
+        by: str | None = None,
+        dry_run: bool = False,
+        **which: Unpack[FilterOptions],
+    ) -> Bulk:
+        """See App.cancel_many."""
+        return self._await(self._app.cancel_many(reason=reason, force=force, by=by, dry_run=dry_run, **which))
+
+    def retry_many(self, *, by: str | None = None, dry_run: bool = False, **which: Unpack[FilterOptions]) -> Bulk:
+        """See App.retry_many."""
+        return self._await(self._app.retry_many(by=by, dry_run=dry_run, **which))
+
+    def pause_many(
+        self,
+        *,
+        reason: str | None = None,
+        by: str | None = None,
+        dry_run: bool = False,
+        **which: Unpack[FilterOptions],
+    ) -> Bulk:
+        """See App.pause_many."""
+        return self._await(self._app.pause_many(reason=reason, by=by, dry_run=dry_run, **which))
+
+    def resume_many(
+        self,
+        *,
+        reason: str | None = None,
+        by: str | None = None,
+        dry_run: bool = False,
+        **which: Unpack[FilterOptions],
+    ) -> Bulk:
+        """See App.resume_many."""
+        return self._await(self._app.resume_many(reason=reason, by=by, dry_run=dry_run, **which))
+
+    def fork_many(
+        self,
+        *,
+        from_step: str | None = None,
+        by: str | None = None,
+        dry_run: bool = False,
+        **which: Unpack[FilterOptions],
+    ) -> Bulk:
+        """See App.fork_many."""
+        return self._await(self._app.fork_many(from_step=from_step, by=by, dry_run=dry_run, **which))
 
     def send_event(
         self,
@@ -191,9 +270,9 @@ class SyncApp:
             return self._app.send_event_on(connection, name, payload, key=key, to=to, id=id)
         return self._await(self._app.send_event(name, payload, key=key, to=to, id=id))
 
-    def retry(self, execution_id: UUID | str) -> Status:
+    def retry(self, execution_id: UUID | str, *, by: str | None = None) -> Status:
         """See App.retry."""
-        return self._await(self._app.retry(execution_id))
+        return self._await(self._app.retry(execution_id, by=by))
 
     def schedules(self) -> Sequence[Schedule]:
         """See App.schedules."""

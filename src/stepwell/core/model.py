@@ -263,6 +263,7 @@ class Claimed(NamedTuple):
     cancel_reason: str | None = None
     deadline_at: datetime | None = None
     parent_id: ExecutionId | None = None
+    seed: ExecutionId | None = None  # whose uuid() and random() a fork sees
     checkpoints: Mapping[str, Checkpoint] = NO_HISTORY
     retries: Mapping[str, Tried] = NO_RETRIES
 
@@ -304,6 +305,52 @@ class Execution:
     parent_id: ExecutionId | None = None
     parent_key: str | None = None
     deadline_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a worker is told of an execution it runs."""
+
+    is_cancelling: bool
+    is_paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewFork:
+    """A new execution with the history of another one.
+
+    The history is what that had before `from_step` (None: all of it; empty: none), with some outcomes edited.
+    """
+
+    source: ExecutionId
+    id: ExecutionId
+    from_step: str | None = None
+    input: bytes | None = None
+    edit: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Forked(StrEnum):
+    """What became of a fork, or why there is none."""
+
+    MADE = "made"
+    NO_EXECUTION = "no execution"
+    NO_STEP = "no such step"
+    NO_EDIT = "no such outcome to edit"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """What somebody did to an execution: cancel, force-cancel, pause, resume, retry, fork or resolve.
+
+    `detail` is the reason they gave, or the id of the fork. `number` orders and pages.
+    """
+
+    number: int
+    done_at: datetime
+    execution_id: ExecutionId
+    actor: str
+    action: str
+    detail: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,7 +168,7 @@ def _closing_outcome(pass_: Pass, workflow: Workflow[Any, Any], own: Outcome | N
             return own
         case Closing.SUSPENDED:
             return _suspended(pass_, workflow)
-        case Closing.HANDED_BACK:
+        case Closing.HANDED_BACK | Closing.PAUSED:
             return Suspended(pass_.now(), "handed back")
         case _:
             return CancelledOutcome(EXPIRED if Closing.EXPIRED in (pass_.closing, pass_.interruption) else "cancelled")

@@ -67,6 +67,7 @@ class Closing(Enum):
     SUSPENDED = "every branch waits"
     HANDED_BACK = "the worker stops"
     CANCELLED = "the execution is being cancelled"
+    PAUSED = "the execution has been paused"
     EXPIRED = "the execution's deadline has come"
     TIMED_OUT = "the workflow's timeout has passed"
     DIVERGED = "the code does not fit the history"
@@ -122,6 +123,11 @@ class Pass:
     @property
     def id(self) -> ExecutionId:
         return self.execution.id
+
+    @property
+    def seed(self) -> ExecutionId:
+        """What uuid() and random() are derived from: in a fork, the first of those it was made from."""
+        return self.execution.seed or self.id
 
     def now(self) -> datetime:
         """The store's clock."""
@@ -310,7 +316,10 @@ class Pass:
             if not never.done():
                 self.was_refused = True
                 never.set_exception(Suspend())
-        if self._timer is None and self.closing is not Closing.HANDED_BACK:  # that has the worker's grace
+        if self._timer is None and self.closing not in (
+            Closing.HANDED_BACK,
+            Closing.PAUSED,
+        ):  # that has the worker's grace
             self._timer = self._loop.call_later(SETTLE_SECONDS / 2, self._cut)
 
     def _cut(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -67,12 +67,12 @@ class Shift:
         self.lost: Exception | None = None
         self._store, self._registry, self._settings = store, registry, settings
         self._on_free, self._on_lost = on_free, on_lost
-        self._commit = GroupCommit(store, session, on_lost=self.lose, on_cancelling=self._cancel)
+        self._commit = GroupCommit(store, session, on_lost=self.lose, on_cancelling=self._hear)
         self._heart = Heart(
             store.pulse(session, lease_for=settings.lease_for, max_crashes=settings.max_crashes),
             lease_for=settings.lease_for,
             on_lost=self.lose,
-            on_cancelling=self._cancel,
+            on_cancelling=self._hear,
         )
         self._around = Surroundings(
             store,
@@ -92,6 +92,8 @@ class Shift:
         )
         self._passes: dict[ExecutionId, Pass] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._heard: set[ExecutionId] = set()
+        self._hearing: set[asyncio.Task[None]] = set()
         self._suspects = 0
         self._heart.start()
 
@@ -122,6 +124,7 @@ class Shift:
             self._suspects -= _is_suspect(pass_.execution)
             if self._passes.get(pass_.id) is pass_:  # else the next pass of the execution runs here already
                 del self._passes[pass_.id]
+                self._heard.discard(pass_.id)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -132,10 +135,28 @@ class Shift:
             self._commit.give_up(LeaseLost(f"an error of the engine: {error!r}"))
         self._on_free()
 
-    def _cancel(self, ids: Iterable[ExecutionId]) -> None:
-        for execution_id in ids:
+    def _hear(self, ids: Iterable[ExecutionId]) -> None:
+        """Somebody has cancelled or paused executions that run here. It is said again until they have stopped."""
+        unknown = [id for id in ids if id not in self._heard and id in self._passes]
+        if unknown:
+            self._heard.update(unknown)
+            task = asyncio.get_running_loop().create_task(self._obey(unknown), name="stepwell-orders")
+            self._hearing.add(task)
+            task.add_done_callback(self._hearing.discard)
+
+    async def _obey(self, ids: Sequence[ExecutionId]) -> None:
+        try:
+            orders = await self._store.orders(ids)
+        except DatabaseError as error:
+            log.warning("what is to become of %s executions cannot be asked: %s", len(ids), error)
+            self._heard.difference_update(ids)
+            return
+        for execution_id, order in orders.items():
             if pass_ := self._passes.get(execution_id):
-                pass_.interrupt(Closing.CANCELLED, until=self._store.now() + self._settings.cancel_grace)
+                if order.is_cancelling:
+                    pass_.interrupt(Closing.CANCELLED, until=self._store.now() + self._settings.cancel_grace)
+                elif order.is_paused:
+                    pass_.close(Closing.PAUSED)
 
     def lose(self, error: Exception) -> None:
         """The session has ended, or nobody knows: stop everything at once, write nothing more."""

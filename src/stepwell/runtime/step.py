@@ -264,11 +264,11 @@ class Step:
 
     def uuid(self) -> UUID:
         """A random UUID, the same on every pass."""
-        return derived_uuid(self._pass.id, self._pass.key("uuid"))
+        return derived_uuid(self._pass.seed, self._pass.key("uuid"))
 
     def random(self) -> float:
         """A random number, 0 <= x < 1, the same on every pass."""
-        return derived_random(self._pass.id, self._pass.key("random"))
+        return derived_random(self._pass.seed, self._pass.key("random"))
 
     @property
     def execution_id(self) -> UUID:

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from stepwell.core.dispatching import Dispatch, EventTrigger, Settled, TriggerSpec
 from stepwell.core.model import (
     EVERYTHING,
+    AuditRecord,
     Batch,
     Checkpoint,
     Child,
@@ -30,10 +31,13 @@ from stepwell.core.model import (
     ExecutionId,
     Filter,
     Flushed,
+    Forked,
     Look,
     NewCheckpoint,
     NewEvent,
     NewExecution,
+    NewFork,
+    Order,
     Reaped,
     Sent,
     SessionId,
@@ -48,7 +52,7 @@ class Pulse(Protocol):
     """The heartbeat of one session; synchronous, because it lives in a thread that user code cannot starve."""
 
     def beat(self) -> frozenset[ExecutionId] | None:
-        """Extend the lease and hear which owned executions somebody asked to cancel.
+        """Extend the lease and hear which owned executions somebody asked to cancel or to pause.
 
         None: the session has ended, drop everything. Raises DatabaseUnavailable.
         """
@@ -106,19 +110,46 @@ class Store(Sessions, Protocol):
         An event that comes after this lets its execution go on, or makes it due at once when it would park.
         """
 
+    def transaction(self, session: SessionId, *, is_async: bool) -> AbstractAsyncContextManager[Transaction]:
+        """A database transaction whose writes commit together with one checkpoint."""
+
+
+class Control(Protocol):
+    """What is done to an execution from outside. `by` says who did it, for the audit; None leaves no record.
+
+    The answer is (status, whether it was done), or None for an unknown id.
+    """
+
     async def cancel(
-        self, execution_id: ExecutionId, *, reason: str, force: bool = False
+        self, execution_id: ExecutionId, *, reason: str, force: bool = False, by: str | None = None
     ) -> tuple[Status, bool] | None:
-        """Cancel: (status, whether it is or will be cancelled). None: unknown id.
+        """Cancel; true also when it was or is being cancelled.
 
         What has not begun ends at once; what has begun ends after its clean-up, or at once by `force`.
         """
 
-    async def reopen(self, execution_id: ExecutionId) -> tuple[Status, bool] | None:
-        """Make a failed, cancelled or parked execution due now; its failed steps run again. None: unknown id."""
+    async def reopen(self, execution_id: ExecutionId, *, by: str | None = None) -> tuple[Status, bool] | None:
+        """Make a failed, cancelled or parked execution due now; its failed steps run again.
 
-    def transaction(self, session: SessionId, *, is_async: bool) -> AbstractAsyncContextManager[Transaction]:
-        """A database transaction whose writes commit together with one checkpoint."""
+        Children that it has called, and whose failure ended it or that ended because it did, are reopened with it.
+        """
+
+    async def pause(self, execution_id: ExecutionId, *, by: str, reason: str | None) -> tuple[Status, bool] | None:
+        """No worker claims it any more; one that runs it hands it back. Not what has ended or is being cancelled."""
+
+    async def resume(self, execution_id: ExecutionId, *, by: str, reason: str | None) -> tuple[Status, bool] | None:
+        """A paused execution goes on."""
+
+    async def fork(self, new: NewFork, *, by: str) -> Forked:
+        """Make a new execution with the history of another one."""
+
+    async def orders(self, ids: Sequence[ExecutionId]) -> dict[ExecutionId, Order]:
+        """What the worker of these executions is told."""
+
+    async def audits(
+        self, execution_id: ExecutionId | None, *, before: int | None, limit: int
+    ) -> Sequence[AuditRecord]:
+        """What was done to one execution, or to all, newest first."""
 
 
 class Transaction(Protocol):
@@ -247,7 +278,7 @@ class Upkeep(Protocol):
         """Enter what has ended into the index of words. Until then a search looks through it one by one."""
 
 
-class Backend(Store, Reader, Upkeep, Wakeups, Protocol):
+class Backend(Store, Control, Reader, Upkeep, Wakeups, Protocol):
     """All a process needs of one database."""
 
     catalog: Catalog

@@ -18,6 +18,7 @@ from psycopg.errors import UniqueViolation
 from stepwell.core.events import execution_of
 from stepwell.core.model import (
     EVERYTHING,
+    AuditRecord,
     Batch,
     Checkpoint,
     Child,
@@ -49,6 +50,7 @@ from stepwell.store.base import Catalog, Pulse, Transaction, Triggers
 from stepwell.store.clock import VirtualClock
 from stepwell.store.identity import new_id
 from stepwell.store.memory_catalog import MemoryCatalog
+from stepwell.store.memory_control import MemoryControl
 from stepwell.store.memory_hands import MemoryPulse, MemoryTransaction
 from stepwell.store.memory_listing import listed, matches, old
 from stepwell.store.memory_rows import ENDED_PARENT, ExecutionRow, WorkerRow, Written
@@ -59,7 +61,7 @@ from stepwell.store.memory_words import why
 SESSIONS_PER_REAP = 100
 
 
-class MemoryStore:
+class MemoryStore(MemoryControl):
     """Keeps the Backend protocol in this process's memory, by a clock that tests set.
 
     Listeners are called inside the operation, or, for what the heartbeat's thread does, on the loop they subscribed on.
@@ -79,6 +81,8 @@ class MemoryStore:
         self._listeners: dict[object, Callable[[str], None]] = {}
         self._triggers = MemoryTriggers(self, lock=self._lock, now=self.now)
         self.triggers: Triggers = self._triggers
+        self._audit: list[AuditRecord] = []
+        self._moment = 0  # of what was stored last
         self.catalog: Catalog = MemoryCatalog(self, lock=self._lock, now=self.now, hint=self._hint)
 
     async def open(self) -> None:
@@ -163,7 +167,7 @@ class MemoryStore:
             return Reaped(len(dead), sum(row.status is Status.PENDING for row in rows), failed)
 
     def _cancelling(self, session: SessionId) -> frozenset[ExecutionId]:
-        return frozenset(row.id for row in self._owned_by({session}) if row.cancel_requested_at is not None)
+        return frozenset(row.id for row in self._owned_by({session}) if row.is_told)
 
     def _owned_by(self, sessions: set[SessionId]) -> list[ExecutionRow]:
         return [row for row in self._executions.values() if row.owner in sessions]
@@ -248,7 +252,10 @@ class MemoryStore:
         rows = [
             (row.due_at, row)
             for row in self._executions.values()
-            if row.due_at is not None and row.new.queue in request.queues and row.new.workflow in request.workflows
+            if row.due_at is not None
+            and row.paused_by is None
+            and row.new.queue in request.queues
+            and row.new.workflow in request.workflows
         ]
         return sorted(rows, key=lambda pair: pair[0])
 
@@ -265,8 +272,9 @@ class MemoryStore:
                 raise UniqueViolation("one of these children has been started already")
             for child in children:
                 self._bear(child)
+            self._moment += 1
             for row, one in accepted:
-                row.write(one, self.clock.now())
+                row.write(one, self.clock.now(), self._moment)
                 self._forget_wait(one)
             self._conclude([(row, one) for row, one in accepted if isinstance(one, Ending)])
             self._hint_done(owned.values())
@@ -342,34 +350,6 @@ class MemoryStore:
         row = self._executions.get(execution_id)
         return row is not None and not row.status.is_final
 
-    async def cancel(
-        self, execution_id: ExecutionId, *, reason: str, force: bool = False
-    ) -> tuple[Status, bool] | None:
-        with self._lock:
-            row = self._executions.get(execution_id)
-            if row is None:
-                return None
-            if row.status.is_final:
-                return row.status, row.status is Status.CANCELLED
-            row.ask_to_cancel(reason, self.clock.now(), force=force)
-            self._end_family([row])
-            self._hint_done([row])
-            if row.due_at is not None:
-                self._hint_work()
-            return row.status, True
-
-    async def reopen(self, execution_id: ExecutionId) -> tuple[Status, bool] | None:
-        with self._lock:
-            row = self._executions.get(execution_id)
-            if row is None:
-                return None
-            is_parked = row.status is Status.PENDING and row.passes > 0 and row.cancel_requested_at is None
-            if row.status not in (Status.FAILED, Status.CANCELLED) and not is_parked:
-                return row.status, False
-            row.reopen(self.clock.now())
-            self._hint_work()
-            return row.status, True
-
     @asynccontextmanager
     async def transaction(self, session: SessionId, *, is_async: bool) -> AsyncIterator[Transaction]:  # noqa: ARG002
         yield MemoryTransaction(self, session)
@@ -381,7 +361,8 @@ class MemoryStore:
             if session not in self._workers or row is None or row.owner != session:
                 raise LeaseLost("this worker's session has ended")
             _refuse_repetitions([(row, checkpoint)])
-            row.write(checkpoint, self.clock.now())
+            self._moment += 1
+            row.write(checkpoint, self.clock.now(), self._moment)
 
     # --- reading --------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from stepwell.core.model import (
     NewCheckpoint,
     NewChild,
     NewExecution,
+    NewFork,
     SessionId,
     StepRecord,
     Suspended,
@@ -58,10 +59,11 @@ class WorkerRow:
 
 @dataclass(slots=True)
 class StoredCheckpoint:
-    """One stored outcome."""
+    """One stored outcome. `moment` is the same for what was stored together, and grows, as time need not."""
 
     checkpoint: Checkpoint
     recorded_at: datetime
+    moment: int = 0
 
 
 @dataclass(slots=True)
@@ -88,6 +90,9 @@ class ExecutionRow:
     cancel_reason: str | None = None
     deadline_at: datetime | None = None
     child: NewChild | None = None  # how its parent has started it
+    paused_by: str | None = None
+    is_told: bool = False
+    seed: ExecutionId | None = None
     signals: int = 0
     passes: int = 0
     crashes: int = 0
@@ -120,6 +125,12 @@ class ExecutionRow:
         """The parent that waits for its end."""
         return self.child.execution_id if self.child and self.child.is_called else None
 
+    @property
+    def may_reopen(self) -> bool:
+        """Whether it has ended without success, or is parked."""
+        is_parked = self.status is Status.PENDING and self.passes > 0 and self.cancel_requested_at is None
+        return is_parked or self.status in (Status.FAILED, Status.CANCELLED)
+
     def signal(self, now: datetime, reason: str | None = None) -> bool:
         """Something has come that it may wait for: whether it did, and is due now."""
         if self.status.is_final:
@@ -143,6 +154,7 @@ class ExecutionRow:
     def ask_to_cancel(self, reason: str, now: datetime, *, force: bool = False) -> None:
         """It ends now if it has not begun, or by force; else it goes on to clean up, or its worker is told."""
         self.cancel_requested_at, self.cancel_reason = self.cancel_requested_at or now, reason
+        self.paused_by, self.is_told = None, True
         if force or self.passes == 0:
             self.end(Status.CANCELLED, now, reason)
             return
@@ -201,7 +213,28 @@ class ExecutionRow:
             self.deadline_at = None
         self.wait_until(now, "retried by hand")
         self.finished_at = self.cancel_requested_at = self.cancel_reason = self.error = None
+        self.is_told = False
         self.crashes, self.failed_steps = 0, ()
+
+    def before(self, step: str | None) -> Iterator[tuple[str, StoredCheckpoint]]:
+        """The history before a step's outcome; None: all but the failures that ended it; empty: nothing."""
+        if step == "":
+            return
+        at = self.checkpoints[step].moment if step else None
+        for key, stored in self.checkpoints.items():
+            is_part = step is not None and (key == step or key.startswith(f"{step}/"))
+            is_ending = stored.checkpoint.is_failure and key in self.failed_steps
+            if not is_part and not is_ending and (at is None or stored.moment <= at):
+                yield key, stored
+
+    def fork(self, fork: NewFork, history: dict[str, StoredCheckpoint], now: datetime) -> ExecutionRow:
+        """A new execution that begins with this history."""
+        new = self.new._replace(
+            id=fork.id, input=fork.input or self.new.input, key=None, delay_seconds=0.0, schedule=None
+        )
+        row = ExecutionRow(new, created_at=now, due_at=now, seed=self.seed or self.id, checkpoints=history)
+        row.passes = 1  # it has a history
+        return row
 
     def has(self, one: Written) -> bool:
         """Whether this outcome was stored before; it is never replaced."""
@@ -213,12 +246,12 @@ class ExecutionRow:
             case Ending():
                 return False
 
-    def write(self, one: Written, now: datetime) -> None:
+    def write(self, one: Written, now: datetime, moment: int) -> None:
         """Store it."""
         match one:
             case NewCheckpoint():
                 checkpoint = Checkpoint(one.kind, one.digest, one.is_failure, one.value)
-                self.checkpoints[one.key] = StoredCheckpoint(checkpoint, recorded_at=now)
+                self.checkpoints[one.key] = StoredCheckpoint(checkpoint, recorded_at=now, moment=moment)
             case FailedAttempt():
                 self.attempts.setdefault(one.key, {})[one.attempt] = StoredAttempt(one.error, now, one.retry_at)
             case Ending():
@@ -232,7 +265,7 @@ class ExecutionRow:
         facts = (self.passes, self.crashes, self.created_at, self.started_at, self.signals)
         plans = (self.cancel_requested_at, self.cancel_reason, self.deadline_at)
         parent_id = self.child.execution_id if self.child else None
-        return Claimed(new.id, new.workflow, new.input, *facts, *plans, parent_id, history, retries)
+        return Claimed(new.id, new.workflow, new.input, *facts, *plans, parent_id, self.seed, history, retries)
 
     def called(self) -> Child:
         """What its parent sees of it."""

@@ -14,6 +14,8 @@ def why(row: ExecutionRow, workers: Mapping[SessionId, WorkerRow], now: datetime
     """Why it is not moving; None if there is nothing to say."""
     if row.owner is not None:
         return _why_running(row, workers[row.owner], now)
+    if row.paused_by is not None and not row.status.is_final:
+        return "; ".join([f"paused by {row.paused_by}", *([row.reason] if row.reason else [])])
     if row.status is Status.WAITING:
         return f"{row.reason}{_until(row.due_at)}"
     if row.status is not Status.PENDING or row.due_at is None:
@@ -26,6 +28,8 @@ def why(row: ExecutionRow, workers: Mapping[SessionId, WorkerRow], now: datetime
 
 
 def _why_running(row: ExecutionRow, worker: WorkerRow, now: datetime) -> str:
+    if row.paused_by is not None:
+        return f"being paused by {row.paused_by}"
     if row.cancel_requested_at is not None:
         return f"being cancelled by {worker.info.name}"
     if worker.expires_at < now:

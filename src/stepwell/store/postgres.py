@@ -42,6 +42,7 @@ from stepwell.store import binary, rows
 from stepwell.store.base import Catalog, Pulse, Transaction, Triggers
 from stepwell.store.catalog import PostgresCatalog
 from stepwell.store.connect import Route, find_route, unavailable, with_lock_timeout, with_plans_for_values
+from stepwell.store.control import PostgresControl
 from stepwell.store.identity import new_id
 from stepwell.store.listing import Listings
 from stepwell.store.migrate import check_version
@@ -59,7 +60,7 @@ MAX_PAGES = 10  # of the outbox at one claim; the next claim goes on
 ITEMS_PAGE = 2_000  # rows of a map read at once: bounds memory, and few round trips for 100,000
 
 
-class PostgresStore:
+class PostgresStore(PostgresControl):
     """Keeps the Backend protocol on one PostgreSQL schema.
 
     Seven pinned connections, each opened when it is first needed. Flushes have their own, so that nothing delays a
@@ -307,23 +308,6 @@ class PostgresStore:
             if not open_places:
                 return answers
         raise DatabaseUnavailable("so many events are being sent that looking for one did not succeed; tried again")
-
-    async def cancel(
-        self, execution_id: ExecutionId, *, reason: str, force: bool = False
-    ) -> tuple[Status, bool] | None:
-        parameters = execution_id.bytes, reason.encode(), binary.boolean(force)
-        answer = await self._changed(execution_id, "cancel", *parameters)
-        return answer and (answer[0], answer[1] or answer[0] is Status.CANCELLED)
-
-    async def reopen(self, execution_id: ExecutionId) -> tuple[Status, bool] | None:
-        return await self._changed(execution_id, "reopen", execution_id.bytes)
-
-    async def _changed(self, execution_id: ExecutionId, name: str, *parameters: bytes) -> tuple[Status, bool] | None:
-        """The status after a change, or the one that did not allow it."""
-        if changed := await self._run(name, *parameters):
-            return Status(changed[0][0]), True
-        found = await self._run("status", execution_id.bytes)
-        return (Status(found[0][0]), False) if found else None
 
     def transaction(self, session: SessionId, *, is_async: bool) -> AbstractAsyncContextManager[Transaction]:
         return self._transactions.open(session, is_async=is_async)

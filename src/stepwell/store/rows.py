@@ -236,10 +236,10 @@ def claim_of(rows: Sequence[Row]) -> Claim:
 
 
 def _claimed(row: Row) -> Claimed:
-    keys, kinds, digests, failures, contents, retry_keys, attempts, retry_at = row[17:]
+    keys, kinds, digests, failures, contents, retry_keys, attempts, retry_at = row[18:]
     history = dict(zip(keys, map(Checkpoint, kinds, digests, failures, contents), strict=True)) if keys else NO_HISTORY
     retries = dict(zip(retry_keys, map(Tried, attempts, retry_at), strict=True)) if retry_keys else NO_RETRIES
-    facts = Claimed(*row[5:17])
+    facts = Claimed(*row[5:18])
     return facts._replace(checkpoints=history, retries=retries) if keys or retry_keys else facts
 
 

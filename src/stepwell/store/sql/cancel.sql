@@ -1,7 +1,7 @@
 -- Cancel an execution: what has not begun ends at once, and so does anything when $3 says so; what has begun is due now, or
 -- its worker is told, and ends after its clean-up. The decision is made in SET, on the newest version of the row. A row back
 -- says whether it is, or will be, cancelled. If it ends here, the parent that has called it goes on, and the children it has
--- called are asked to be cancelled. Locks: execution, in the order of the ids, then wait.
+-- called are asked to be cancelled. A paused one goes on, to clean up. Locks: execution, in the order of the ids, then wait.
 with near as materialized (
     select x.id, false as is_parent, true as is_it from stepwell.execution x where x.id = $1::uuid
     union all
@@ -14,6 +14,7 @@ with near as materialized (
 ), done as (
     update stepwell.execution x
     set cancel_requested_at = coalesce(x.cancel_requested_at, now()),
+        is_told = true, paused_at = null, paused_by = null,
         cancel_reason = $2::text,
         reason = case when x.passes = 0 or $3::boolean then $2::text else 'is being cancelled' end,
         status = case when x.passes = 0 or $3::boolean then 'cancelled' when x.owner is null then 'pending' else x.status end,
@@ -33,6 +34,7 @@ with near as materialized (
 ), children as (
     update stepwell.execution x
     set cancel_requested_at = coalesce(x.cancel_requested_at, now()),
+        is_told = true, paused_at = null, paused_by = null,
         cancel_reason = coalesce(x.cancel_reason, 'its parent has ended'),
         reason = case when x.passes = 0 then 'its parent has ended' else 'is being cancelled' end,
         status = case when x.passes = 0 then 'cancelled' when x.owner is null then 'pending' else x.status end,
@@ -43,6 +45,10 @@ with near as materialized (
     returning x.due_at <= now() as is_due, x.is_awaited and x.finished_at is not null as is_awaited
 ), over as (
     delete from stepwell.wait w using done d where d.has_ended and w.execution_id = $1::uuid
+), noted as (
+    insert into stepwell.audit (execution_id, actor, action, detail)
+    select $1::uuid, $4::text, case when $3::boolean then 'force-cancel' else 'cancel' end, $2::text
+    from done where $4::text is not null
 ), hint as (
     select pg_notify('stepwell', kind)
     from (select 'done' as kind

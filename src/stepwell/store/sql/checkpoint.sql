@@ -13,4 +13,4 @@ with me as materialized (
 select exists (select from me),
        case when (select count(*) from cp) < cardinality($2::uuid[])
             then array(select unnest($2::uuid[]) except select execution_id from cp) end,
-       array(select x.id from stepwell.execution x where x.owner = $1::uuid and x.cancel_requested_at is not null)
+       array(select x.id from stepwell.execution x where x.owner = $1::uuid and x.is_told)

@@ -4,4 +4,4 @@ insert into stepwell.checkpoint (execution_id, key, kind, digest, is_failure, va
 select $2::uuid, $3::text, $4::text, $5::int4, $6::boolean, $7::bytea
 from (select id from stepwell.worker where id = $1::uuid for key share) me
 where (select x.owner from stepwell.execution x where x.id = $2::uuid) is not distinct from me.id
-returning (select array_agg(x.id) from stepwell.execution x where x.owner = $1::uuid and x.cancel_requested_at is not null)
+returning (select array_agg(x.id) from stepwell.execution x where x.owner = $1::uuid and x.is_told)

@@ -9,13 +9,14 @@ with me as materialized (
     select id from stepwell.worker where id = $1::uuid and expires_at > now() for key share
 ), s as materialized (
     select e.id from stepwell.execution e
-    where $6::boolean and e.queue = any($2::text[]) and e.due_at <= now() and e.crashes >= 2 and e.workflow = any($3::text[])
+    where $6::boolean and e.queue = any($2::text[]) and e.due_at <= now() and e.paused_at is null and e.crashes >= 2
+      and e.workflow = any($3::text[])
     order by e.due_at limit least($4::int, 1) for update skip locked
 ), c as materialized (
     select d.id, d.due_at
     from unnest($2::text[]) as q(name) cross join lateral (
         select e.id, e.due_at from stepwell.execution e
-        where e.queue = q.name and e.due_at >= $5::timestamptz and e.due_at <= now() and e.crashes < 2
+        where e.queue = q.name and e.due_at >= $5::timestamptz and e.due_at <= now() and e.paused_at is null and e.crashes < 2
           and e.workflow = any($3::text[])
         order by e.due_at limit $4::int for update skip locked) d
     limit $4::int - (select count(*)::int from s)
@@ -25,7 +26,7 @@ with me as materialized (
         claimed_at = now(), started_at = coalesce(x.started_at, now())
     where exists (select from me) and x.id = any(array(select id from c union all select id from s))
     returning x.id, x.workflow, x.input, x.passes, x.crashes, x.created_at, x.started_at, x.signals, x.cancel_requested_at,
-              x.cancel_reason, x.deadline_at, x.parent_id
+              x.cancel_reason, x.deadline_at, x.parent_id, x.seed
 )
 select a.now, a.is_alive, a.next_due_at, a.reached, a.has_post, u.*, h.*, r.*
 from (
@@ -34,7 +35,8 @@ from (
            case when (select count(*) from u) < $4::int then (
                select min(n.due_at) from unnest($2::text[]) as q(name) cross join lateral (
                    select e.due_at from stepwell.execution e
-                   where e.queue = q.name and e.due_at >= $5::timestamptz and e.crashes < 2 and e.workflow = any($3::text[])
+                   where e.queue = q.name and e.due_at >= $5::timestamptz and e.paused_at is null and e.crashes < 2
+                     and e.workflow = any($3::text[])
                      and e.id not in (select id from c)
                    order by e.due_at limit 1) n) end as next_due_at
 ) a

@@ -11,4 +11,4 @@ where x.id = $2::uuid and x.owner is not distinct from me.id
   and not exists (select from stepwell.execution c where c.parent_id = x.id and c.is_called and c.finished_at is null)
   and not exists (select from stepwell.wait w where w.execution_id = x.id)
 returning case when x.is_awaited then pg_notify('stepwell', 'done') end,
-          (select array_agg(o.id) from stepwell.execution o where o.owner = $1::uuid and o.cancel_requested_at is not null)
+          (select array_agg(o.id) from stepwell.execution o where o.owner = $1::uuid and o.is_told)

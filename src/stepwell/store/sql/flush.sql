@@ -107,6 +107,7 @@ with me as materialized (
 ), orphaned as (
     update stepwell.execution x
     set cancel_requested_at = coalesce(x.cancel_requested_at, now()),
+        is_told = true, paused_at = null, paused_by = null,
         cancel_reason = coalesce(x.cancel_reason, 'its parent has ended'),
         reason = case when x.passes = 0 then 'its parent has ended' else 'is being cancelled' end,
         status = case when x.passes = 0 then 'cancelled' when x.owner is null then 'pending' else x.status end,
@@ -137,5 +138,5 @@ select exists (select from me),
                                union all select parent_id from ch))
        end,
        array(select x.id from stepwell.execution x
-             where x.owner = $1::uuid and x.cancel_requested_at is not null and x.id not in (select id from ends)),
+             where x.owner = $1::uuid and x.is_told and x.id not in (select id from ends)),
        (select count(*) from hint)

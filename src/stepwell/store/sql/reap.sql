@@ -61,6 +61,7 @@ with dead as (
 ), orphaned as (
     update stepwell.execution e
     set cancel_requested_at = coalesce(e.cancel_requested_at, now()),
+        is_told = true, paused_at = null, paused_by = null,
         cancel_reason = coalesce(e.cancel_reason, 'its parent has ended'),
         reason = case when e.passes = 0 then 'its parent has ended' else 'is being cancelled' end,
         status = case when e.passes = 0 then 'cancelled' when e.owner is null then 'pending' else e.status end,

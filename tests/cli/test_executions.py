@@ -73,6 +73,12 @@ def test_a_page_as_json_says_where_the_next_one_begins(cli: Cli) -> None:
         ("--key", "K", False),
         ("--tag", "urgent", True),
         ("--tag", "urg", False),
+        ("--parent", "01920000-0000-7000-8000-000000000000", False),
+        ("--created-after", "1h", True),
+        ("--created-before", "1h", False),
+        ("--created-before", "2999-12-31", True),
+        ("--created-after", "2999-12-31T08:00+01:00", False),
+        ("--finished-after", "7d", False),
     ],
 )
 def test_a_filter_shows_what_matches_it(cli: Cli, option: str, value: str, found: bool) -> None:
@@ -81,6 +87,18 @@ def test_a_filter_shows_what_matches_it(cli: Cli, option: str, value: str, found
     shown = document(cli, "list", option, value)["executions"]
 
     assert [one["id"] for one in shown] == [execution] * found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("order-47", False), ("urgent", True), ("k urg", True), ("nothing", False)]
+)
+def test_search_finds_executions_by_words(cli: Cli, text: str, found: bool) -> None:
+    execution = started(cli, "pay", "--key", "k", "--tag", "urgent")
+
+    shown = document(cli, "search", text, "--workflow", "pay")["executions"]
+
+    assert [one["id"] for one in shown] == [execution] * found
+    assert [one["id"] for one in document(cli, "search", execution[:23])["executions"]] == [execution]
 
 
 def test_an_empty_list_says_so_and_prints_nothing(cli: Cli) -> None:
@@ -99,6 +117,8 @@ def test_an_empty_list_says_so_and_prints_nothing(cli: Cli) -> None:
         ["list", "--limit", "0"],
         ["list", "--limit", "1001"],
         ["list", "--before", "x"],
+        ["list", "--created-after", "yesterday"],
+        ["search"],
         ["show", "0192"],
         ["show"],
         ["cancel"],

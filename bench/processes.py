@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from bench.adapters.base import Order, Settings
+from bench.adapters.base import Order, Settings, new_order
 from bench.engines import HERE, EngineSpec
 from bench.ledger import Note, read_ledger
 from bench.measure import cpu_seconds
@@ -158,5 +158,5 @@ def stage(engine: EngineSpec, postgres: Postgres, *, lasting: bool = False) -> I
             made.close()
 
 
-def orders(count: int, *, steps: int = 0, nap_seconds: float = 0, first: int = 0) -> list[Order]:
-    return [Order(execution=first + number, steps=steps, nap_seconds=nap_seconds) for number in range(count)]
+def orders(count: int, *, first: int = 0, **what: Any) -> list[Order]:
+    return [new_order(first + number, **what) for number in range(count)]

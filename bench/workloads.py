@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import ceil
 
 from bench.engines import EngineSpec
 from bench.ledger import Note
@@ -30,6 +31,12 @@ class Sizes:
     sleep_seconds: float = 5
     replay_steps: int = 5_000
     replay_nap_seconds: float = 10  # longer than a killed worker's lease
+    stampede: int = 100_000
+    stampede_rest_seconds: float = 5  # between the last that fell asleep and the second at which all wake
+    stampede_asleep_per_second: float = 1_000  # how many, at the least, fall asleep in a second
+    events: int = 1_000
+    children: int = 1_000
+    parents: int = 100  # of a tenth as many children each
     submits: int = 2_000
     submits_at_once: int = 10_000
     idle_seconds: float = 30
@@ -45,6 +52,11 @@ QUICK = Sizes(
     sleepers=20,
     sleep_seconds=1,
     replay_steps=50,
+    stampede=200,
+    stampede_rest_seconds=2,
+    events=20,
+    children=20,
+    parents=4,
     submits=20,
     submits_at_once=100,
     idle_seconds=3,
@@ -131,6 +143,61 @@ def sleepers(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:
         "together": most_at_once([(began, began + nap) for began in asleep.values()]),
         "memory_growth_mb": memory.growth_until(min(asleep.values()) + nap),
     }
+
+
+def stampede(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:
+    """All of them sleep until the same second: how soon each goes on, and how many a worker takes meanwhile."""
+    count = sizes.stampede
+    with stage(engine, postgres, lasting=True) as on:
+        on.start_warm_workers(1)
+        until = ceil(time.time() + count / sizes.stampede_asleep_per_second + sizes.stampede_rest_seconds)
+        on.submitter.ask("submit", orders=orders(count, until=until), at_once=True)
+        most_running = on.submitter.ask("finish", poll_seconds=0.5)["most_running"]
+        asleep, awake = _first(on.notes(), "asleep"), _first(on.notes(), "awake")
+    if max(asleep.values()) > until:
+        raise EngineFailed(f"some fell asleep {max(asleep.values()) - until:.1f} s after all were to wake")
+    if min(awake.values()) < until:
+        raise EngineFailed(f"one woke {(until - min(awake.values())) * 1e3:.1f} ms early")
+    return {
+        "woken_per_second": count / (max(awake.values()) - until),
+        "first_late_ms": (min(awake.values()) - until) * 1e3,
+        "most_running": most_running,
+    }
+
+
+def events(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:
+    """Many executions wait, each gets its event, one sent after the other: from before the send to the stored end."""
+    with stage(engine, postgres, lasting=True) as on:
+        on.start_warm_workers(1)
+        on.submitter.ask("submit", orders=orders(sizes.events, is_told=True), at_once=True)
+        while len(_first(on.notes(), "waits")) < sizes.events:
+            time.sleep(0.05)
+        time.sleep(SETTLE_SECONDS)  # they are parked
+        sent = on.submitter.ask("tell")
+        on.submitter.ask("finish")
+        milliseconds = [seconds * 1e3 for seconds in on.submitter.ask("told")["seconds"]]
+    return {
+        "p50_ms": percentile(milliseconds, 50),
+        "p99_ms": percentile(milliseconds, 99),
+        "sent_per_second": sizes.events / (sent["ended"] - sent["began"]),
+    }
+
+
+def children(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:
+    """Executions that call others: one calls many together, then many call a few each."""
+    few = sizes.children // 10
+    return {
+        "of_one_per_second": _children(engine, postgres, parents=1, children=sizes.children),
+        "of_many_per_second": _children(engine, postgres, parents=sizes.parents, children=few),
+    }
+
+
+def _children(engine: EngineSpec, postgres: Postgres, *, parents: int, children: int) -> float:
+    with stage(engine, postgres) as on:
+        on.start_warm_workers(1)
+        submitted = on.submitter.ask("submit", orders=orders(parents, children=children), at_once=True)
+        finished = on.submitter.ask("finish")["finished"]
+    return parents * children / (finished - submitted["began"])
 
 
 def killed(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:
@@ -224,6 +291,9 @@ WORKLOADS: dict[str, Callable[[EngineSpec, Postgres, Sizes], Figures]] = {
     "two-workers": two_workers,
     "latency": latency,
     "sleepers": sleepers,
+    "stampede": stampede,
+    "events": events,
+    "children": children,
     "killed": killed,
     "replay": replay,
     "submits": submits,

@@ -24,11 +24,28 @@ POLL_SECONDS = 0.05  # how often the end of a run is looked for; its time comes 
 
 
 class Order(TypedDict):
-    """The input of the one workflow that every adapter has: so many steps, then a sleep unless it is 0 seconds long."""
+    """The input of the one workflow that every adapter has. It does these one after the other, and returns `steps`."""
 
     execution: int
     steps: int
-    nap_seconds: float
+    children: int  # executions of the same workflow with nothing to do, called together
+    nap_seconds: float  # no sleep: 0
+    until: float  # sleeps until this second of the epoch; no sleep: 0
+    is_told: bool  # waits for an event
+
+
+def new_order(
+    execution: int,
+    *,
+    steps: int = 0,
+    children: int = 0,
+    nap_seconds: float = 0,
+    until: float = 0,
+    is_told: bool = False,
+) -> Order:
+    return Order(
+        execution=execution, steps=steps, children=children, nap_seconds=nap_seconds, until=until, is_told=is_told
+    )
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,10 @@ class Engine(ABC):
     """SQL: how many executions have not ended."""
     last_finished: ClassVar[str]
     """SQL: when the last execution ended, in seconds of the epoch."""
+    ends: ClassVar[str]
+    """SQL: the id of each execution that has ended, as text, and when."""
+    running: ClassVar[str] = ""
+    """SQL: how many executions a worker holds just now; empty where it is not asked."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -80,6 +101,14 @@ class Engine(ABC):
     async def result(self, handle: Any) -> int:
         """Wait for the execution's result: its number of steps."""
 
+    @abstractmethod
+    async def tell(self, handle: Any, order: Order) -> None:
+        """Send the event that this execution waits for, durably."""
+
+    @abstractmethod
+    def identity(self, handle: Any) -> str:
+        """The execution's id, as `ends` has it."""
+
 
 class Submitter:
     """The commands of a process that starts executions. Arguments and answers are JSON."""
@@ -87,6 +116,7 @@ class Submitter:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._handles: list[tuple[Any, Order]] = []
+        self._told: dict[str, float] = {}
 
     async def submit(self, orders: list[Order], at_once: bool) -> dict[str, float]:
         """Start executions, by one call or one after the other."""
@@ -99,17 +129,34 @@ class Submitter:
         self._handles = list(zip(handles, orders, strict=True))
         return {"began": began, "ended": ended}
 
-    async def finish(self) -> dict[str, float]:
+    async def finish(self, poll_seconds: float = POLL_SECONDS) -> dict[str, float]:
         """Wait until every execution has ended, with a sample of the results compared."""
-        async with await psycopg.AsyncConnection.connect(self._engine.settings.database, autocommit=True) as connection:
-            while await _number(connection, self._engine.unfinished):  # noqa: ASYNC110 - other processes end it
-                await asyncio.sleep(POLL_SECONDS)
-            finished = await _number(connection, self._engine.last_finished)
+        engine, most_running = self._engine, 0.0
+        async with await psycopg.AsyncConnection.connect(engine.settings.database, autocommit=True) as connection:
+            while await _number(connection, engine.unfinished):
+                if engine.running:
+                    most_running = max(most_running, await _number(connection, engine.running))
+                await asyncio.sleep(poll_seconds)
+            finished = await _number(connection, engine.last_finished)
         for handle, order in self._handles[:: max(1, len(self._handles) // 20)]:
             result = await self._engine.result(handle)
             if result != order["steps"]:
                 raise RuntimeError(f"execution {order['execution']} returned {result!r}, not {order['steps']}")
-        return {"finished": finished}
+        return {"finished": finished, "most_running": most_running}
+
+    async def tell(self) -> dict[str, float]:
+        """Send every execution its event, each send awaited before the next; `told` has what came of it."""
+        began = time.time()
+        for handle, order in self._handles:
+            self._told[self._engine.identity(handle)] = time.time()
+            await self._engine.tell(handle, order)
+        return {"began": began, "ended": time.time()}
+
+    async def told(self) -> dict[str, list[float]]:
+        """Seconds from before each send to the end of its execution, as the engine has stored it."""
+        async with await psycopg.AsyncConnection.connect(self._engine.settings.database, autocommit=True) as connection:
+            ended = dict(await (await connection.execute(self._engine.ends.encode())).fetchall())
+        return {"seconds": [float(ended[identity]) - sent for identity, sent in self._told.items()]}
 
     async def latency(self, count: int, pause_seconds: float, budget_seconds: float) -> dict[str, list[float]]:
         """Seconds from before a start to its result, one at a time, as many as the budget allows."""
@@ -118,7 +165,7 @@ class Submitter:
         while len(seconds) < count and time.monotonic() < until:
             await asyncio.sleep(pause_seconds)
             began = time.perf_counter()
-            await self._engine.result(await self._engine.start(Order(execution=len(seconds), steps=1, nap_seconds=0)))
+            await self._engine.result(await self._engine.start(new_order(len(seconds), steps=1)))
             seconds.append(time.perf_counter() - began)
         return {"seconds": seconds}
 

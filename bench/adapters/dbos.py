@@ -12,15 +12,17 @@ from typing import Any
 
 from dbos import DBOS, DBOSClient  # type: ignore[import-not-found,unused-ignore]
 
-from bench.adapters.base import Engine, Order, main
+from bench.adapters.base import Engine, Order, main, new_order
 
 QUEUE = "bench"
 POLL_SECONDS = 0.05  # the default is 1
+WAIT_SECONDS = 300  # the default is 60
 
 
 class Dbos(Engine):
     unfinished = "select count(*) from dbos.workflow_status where status in ('ENQUEUED', 'PENDING', 'DELAYED')"
     last_finished = "select max(completed_at) / 1000.0 from dbos.workflow_status"
+    ends = "select workflow_uuid, completed_at / 1000.0 from dbos.workflow_status where completed_at is not null"
 
     async def prepare(self) -> None:
         await asyncio.to_thread(DBOS.migrate, self.settings.database)
@@ -55,10 +57,16 @@ class Dbos(Engine):
             ledger.note("enter", execution)
             for number in range(order["steps"]):
                 body(execution, number)
+            called = [DBOS.start_workflow(workflow, new_order(number)) for number in range(order["children"])]
+            for child in called:
+                child.get_result(polling_interval_sec=POLL_SECONDS)
             if order["nap_seconds"]:
                 ledger.note("asleep", execution)
                 DBOS.sleep(order["nap_seconds"])
                 ledger.note("awake", execution)
+            if order["is_told"]:
+                ledger.note("waits", execution)
+                DBOS.recv("told", timeout_seconds=WAIT_SECONDS)
             return order["steps"]
 
     async def open(self) -> None:
@@ -69,6 +77,12 @@ class Dbos(Engine):
 
     async def result(self, handle: Any) -> int:
         return int(handle.get_result(polling_interval_sec=POLL_SECONDS))
+
+    async def tell(self, handle: Any, order: Order) -> None:
+        self.client.send(handle.workflow_id, order["execution"], "told")
+
+    def identity(self, handle: Any) -> str:
+        return str(handle.workflow_id)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import uvloop
 
-from bench.adapters.base import Engine, Order, Settings, main
+from bench.adapters.base import Engine, Order, Settings, main, new_order
 from stepwell import App, Step
 from stepwell.cli.worker import collect_seldom
 
@@ -20,6 +20,8 @@ CONCURRENCY = 1_000
 class Stepwell(Engine):
     unfinished = "select count(*) from stepwell.executions where status in ('pending', 'running', 'waiting')"
     last_finished = "select extract(epoch from max(finished_at)) from stepwell.executions"
+    ends = "select id::text, extract(epoch from finished_at) from stepwell.executions where finished_at is not null"
+    running = "select count(*) from stepwell.executions where status = 'running'"
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -52,10 +54,16 @@ class Stepwell(Engine):
             ledger.note("enter", execution)
             for number in range(order["steps"]):
                 await step.run(f"step-{number}", body, execution, number)
-            if order["nap_seconds"]:
+            if order["children"]:
+                called = [new_order(number) for number in range(order["children"])]
+                await step.map("child", workflow, called, concurrency=len(called))
+            if order["nap_seconds"] or order["until"]:
                 ledger.note("asleep", execution)
-                await step.sleep("nap", timedelta(seconds=order["nap_seconds"]))
+                await nap(order, step)
                 ledger.note("awake", execution)
+            if order["is_told"]:
+                ledger.note("waits", execution)
+                await step.wait_for_event("told")
             return order["steps"]
 
         return workflow
@@ -71,6 +79,19 @@ class Stepwell(Engine):
 
     async def result(self, handle: Any) -> int:
         return int(await handle.result(timeout="60s"))
+
+    async def tell(self, handle: Any, order: Order) -> None:
+        await handle.send_event("told", order["execution"])
+
+    def identity(self, handle: Any) -> str:
+        return str(handle.id)
+
+
+async def nap(order: Order, step: Step) -> None:
+    if order["nap_seconds"]:
+        await step.sleep("nap", timedelta(seconds=order["nap_seconds"]))
+    else:
+        await step.sleep_until("nap", datetime.fromtimestamp(order["until"], UTC))
 
 
 if __name__ == "__main__":

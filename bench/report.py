@@ -54,7 +54,9 @@ MEASURES = (
     Measure("events", "p50_ms", "1,000 waiting, an event for each, send to end: p50, ms", "30", "commit_ms"),
     Measure("events", "p99_ms", "- p99, ms", "", "commit_ms"),
     Measure("events", "sent_per_second", "- sent one after the other: events/s", "", "commits_per_second"),
-    Measure("children", "of_one_per_second", "one execution calls 1,000 children: children/s", "", "commits_per_second"),
+    Measure(
+        "children", "of_one_per_second", "one execution calls 1,000 children: children/s", "", "commits_per_second"
+    ),
     Measure("children", "of_many_per_second", "100 call 100 each: children/s", "", "rows_per_second_by_1000"),
     Measure("killed", "extra_seconds", "kill -9 at half of 2,000 x 10: extra seconds", "5"),
     Measure("killed", "steps_repeated", "- steps repeated", "cut attempts only"),

@@ -196,8 +196,9 @@ def _children(engine: EngineSpec, postgres: Postgres, *, parents: int, children:
     with stage(engine, postgres) as on:
         on.start_warm_workers(1)
         submitted = on.submitter.ask("submit", orders=orders(parents, children=children), at_once=True)
-        finished = on.submitter.ask("finish")["finished"]
-    return parents * children / (finished - submitted["began"])
+        finished: float = on.submitter.ask("finish")["finished"]
+        began: float = submitted["began"]
+    return parents * children / (finished - began)
 
 
 def killed(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:

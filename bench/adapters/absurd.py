@@ -27,7 +27,9 @@ CLAIM_SECONDS = 15  # the default is 120: nothing of a killed worker is taken ov
 class Absurd(Engine):
     unfinished = f"select count(*) from absurd.t_{QUEUE} where state not in ('completed', 'failed', 'cancelled')"
     last_finished = f"select extract(epoch from max(completed_at)) from absurd.r_{QUEUE}"
-    ends = f"select task_id::text, extract(epoch from completed_at) from absurd.r_{QUEUE} where completed_at is not null"
+    ends = (
+        f"select task_id::text, extract(epoch from completed_at) from absurd.r_{QUEUE} where completed_at is not null"
+    )
 
     async def prepare(self) -> None:
         async with await psycopg.AsyncConnection.connect(self.settings.database, autocommit=True) as connection:

@@ -155,7 +155,7 @@ class Submitter:
     async def told(self) -> dict[str, list[float]]:
         """Seconds from before each send to the end of its execution, as the engine has stored it."""
         async with await psycopg.AsyncConnection.connect(self._engine.settings.database, autocommit=True) as connection:
-            ended = dict(await (await connection.execute(self._engine.ends.encode())).fetchall())
+            ended: dict[str, float] = dict(await (await connection.execute(self._engine.ends.encode())).fetchall())
         return {"seconds": [float(ended[identity]) - sent for identity, sent in self._told.items()]}
 
     async def latency(self, count: int, pause_seconds: float, budget_seconds: float) -> dict[str, list[float]]:

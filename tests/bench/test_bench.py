@@ -134,6 +134,14 @@ def test_a_run_of_our_engine_gives_every_figure_of_its_rows(server: Postgres) ->
     assert figures["wal_bytes_per_step"] > 200  # each step stores a value of about that size
 
 
+@pytest.mark.parametrize("workload", ["events", "children", "stampede"])
+def test_a_run_that_waits_gives_every_figure_of_its_rows(server: Postgres, workload: str) -> None:
+    figures = workloads.WORKLOADS[workload](ENGINES["stepwell"], server, workloads.QUICK)
+
+    assert set(figures) == {measure.figure for measure in report.MEASURES if measure.workload == workload}
+    assert min(figures.values()) > 0
+
+
 def test_a_killed_worker_repeats_no_checkpointed_step_and_loses_none(server: Postgres) -> None:
     figures = workloads.killed(ENGINES["stepwell"], server, workloads.QUICK)
 

@@ -14,7 +14,6 @@ class EngineSpec:
     name: str
     packages: tuple[str, ...]  # of an environment of its own; none: it runs in this one
     note: str
-    lacks: frozenset[str] = frozenset()  # workloads that it is not run with
 
     @property
     def module(self) -> str:
@@ -41,17 +40,13 @@ ENGINES = {
             "dbos",
             ("dbos==3.4.0",),
             "synchronous workflows, no limit on the queue (its default), the queue polled every 50 ms (default 1 s); "
-            "after a kill the new process has the old executor id, without which nothing would be recovered; "
-            "no `stampede`: each sleeper holds a thread",
-            lacks=frozenset({"stampede"}),
+            "after a kill the new process has the old executor id, without which nothing would be recovered",
         ),
         EngineSpec(
             "absurd",
             ("absurd-sdk==0.5.1", "absurdctl==0.5.1"),
             "asynchronous, 8 clients in one process with 10 tasks each, polling every 50 ms (default 250 ms), "
-            "a claim lasts 15 s (default 120 s); children in a queue and with 8 clients of their own; "
-            "no `stampede`: it takes longer than a run may",
-            lacks=frozenset({"stampede"}),
+            "a claim lasts 15 s (default 120 s); children in a queue and with 8 clients of their own",
         ),
     )
 }

@@ -15,7 +15,7 @@ from stepwell.core.model import ExecutionId, Filter, NewEvent, NewExecution
 from stepwell.store.base import Backend
 from stepwell.store.identity import new_id
 from stepwell.store.postgres import PostgresStore
-from tests.store.world import MINUTE, SIGNAL_SECONDS, Hints, PostgresWorld, World
+from tests.store.world import DAY, MINUTE, SIGNAL_SECONDS, Hints, PostgresWorld, World
 
 ORDERS = TriggerSpec("orders", "order", "order.*")
 
@@ -243,6 +243,20 @@ async def test_event_that_cannot_be_decided_is_kept_with_the_reason(world: World
     assert await take(world) == []
     world.advance(4 * MINUTE)
     assert len(await take(world)) == 1
+
+
+async def test_event_is_kept_until_it_is_decided(world: World) -> None:
+    """However long no worker has the trigger."""
+    await declare(world, ORDERS)
+    await send(world)
+    world.advance(90 * DAY)
+    await world.store.remove_events(30 * DAY)
+
+    (one,) = await take(world)
+    await world.store.triggers.settle([start(one)])
+
+    assert one.payload == b"7"
+    assert await keys(world.store) == [one.key]
 
 
 async def test_key_of_a_long_event_fits_the_index(world: World) -> None:

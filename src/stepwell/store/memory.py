@@ -440,7 +440,7 @@ class MemoryStore(MemoryControl):
 
     async def remove_events(self, keep: timedelta) -> bool:
         with self._lock:
-            self._topics.remove(sent_before=self.clock.now() - keep)
+            self._topics.remove(sent_before=self.clock.now() - keep, undecided=self._triggers.undecided())
             return False
 
     async def sweep(self) -> bool:

@@ -70,11 +70,15 @@ class Topics:
                 if waiter[0] != execution_id or key not in (None, waiter[1])
             }
 
-    def remove(self, *, sent_before: datetime) -> None:
-        """Old events go, unless they are for one execution or somebody waits for the next one of their topic."""
+    def remove(self, *, sent_before: datetime, undecided: Container[tuple[str, str, int]]) -> None:
+        """Old events go but for those of one execution, those undecided, and where somebody waits for the next one."""
         for place, topic in tuple(self._topics.items()):
             if execution_of(place[1]) is None and not topic.waits and topic.events:
-                topic.events = [event for event in topic.events if event.sent_at >= sent_before]
+                topic.events = [
+                    event
+                    for event in topic.events
+                    if event.sent_at >= sent_before or (*place, event.number) in undecided
+                ]
                 kept = {event.number for event in topic.events}
                 topic.ids = {id: number for id, number in topic.ids.items() if number in kept}
                 if not kept:

@@ -48,6 +48,10 @@ class MemoryTriggers:
             self._waiting[_place(dispatch)] = Waiting(dispatch, self._now())
         return bool(found)
 
+    def undecided(self) -> set[tuple[str, str, int]]:
+        """The events about which a trigger has yet to decide, by name, address and number."""
+        return {place[1:] for place in self._waiting}
+
     async def apply_triggers(self, declared: Sequence[TriggerSpec], *, workflows: Sequence[str]) -> None:
         with self._lock:
             for one in tuple(self._triggers.values()):

@@ -1,11 +1,13 @@
 -- Remove up to $2 events that were sent more than $1 seconds ago, the earliest first, unless somebody waits for the next event
--- of their topic, and the topics that are empty then. Those that were sent to one execution go with it (see sweep.sql). A topic that is
+-- of their topic or a trigger has yet to decide about them, and the topics that are empty then. Those that were sent to one execution go with it (see sweep.sql). A topic that is
 -- locked is left. Numbers of events and waits only grow with the time, so that a topic that begins anew
 -- goes on where it was. Locks: topic (skipped when taken), then event, which nobody else changes.
 with old as materialized (
     select v.name, v.address, v.number from stepwell.event v
     where v.sent_at < now() - $1::float8 * interval '1 second' and v.address not like 'x:%'
       and not exists (select from stepwell.wait w where w.name = v.name and w.address = v.address)
+      and (select d.number from stepwell.trigger g join stepwell.dispatch d on d.trigger = g.id
+           where d.name = v.name and d.address = v.address and d.number = v.number limit 1) is null
     order by v.sent_at limit $2::int
 ), empty as materialized (
     select t.name, t.address from stepwell.topic t

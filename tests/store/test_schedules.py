@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
@@ -16,8 +16,10 @@ from stepwell.core.model import ExecutionId, Filter, NewExecution
 from stepwell.core.schedule import CatchUp, Cursor, Decision, Overlap, Policy, Schedule, ScheduleSpec, Tick
 from stepwell.core.status import Status
 from stepwell.core.timing import Cron, Every
+from stepwell.store import binary
 from stepwell.store.identity import new_id
 from stepwell.store.postgres import PostgresStore
+from tests.store.racing import Call, Racer, answer_of
 from tests.store.world import HOUR, MINUTE, SIGNAL_SECONDS, Hints, PostgresWorld, World
 
 HOURLY = ScheduleSpec("hourly", "order", "default", Every(HOUR))
@@ -407,6 +409,50 @@ async def test_change_of_a_schedule_tells_those_who_look(world: World) -> None:
 
 
 # --- many who decide ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def racers(postgres: PostgresWorld) -> Iterator[list[Racer]]:
+    racers = [Racer(postgres.url) for _ in range(2)]
+    yield racers
+    for racer in racers:
+        racer.close()
+
+
+def firing(one: Schedule, key: str) -> Call:
+    """The statement that starts an execution for this schedule as it was read."""
+    now = binary.timestamptz(one.decided_at)
+    new = [binary.uuids([new_id()]), binary.texts([key]), binary.byteas([b"{}"]), binary.float8s([0.0])]
+    return Call("fire", [one.id.encode(), binary.int8(one.revision), now, now, now, b"", *new])
+
+
+async def test_decision_that_waits_for_another_one_starts_nothing(postgres: PostgresWorld, racers: list[Racer]) -> None:
+    """F91, F32."""
+    await declare(postgres, HOURLY)
+    read = await see(postgres)
+    first, second = racers
+
+    with first.transaction():
+        first.run(firing(read, "first"))
+        waiting = second.start_and_block(firing(read, "second"))
+
+    assert answer_of(waiting)[0][0] == 0
+    assert await started(postgres) == ["first"]
+
+
+async def test_without_the_revision_both_decide(postgres: PostgresWorld, racers: list[Racer]) -> None:
+    """The negative control."""
+    await declare(postgres, HOURLY)
+    read = await see(postgres)
+    first, second = racers
+    blind = firing(read, "second").with_(b"$2::int8 is not null", instead_of=b"s.revision = $2::int8")
+
+    with first.transaction():
+        first.run(firing(read, "first"))
+        waiting = second.start_and_block(blind)
+
+    assert answer_of(waiting)[0][0] == 1
+    assert await started(postgres) == ["first", "second"]
 
 
 async def test_of_three_schedulers_that_decide_a_thousand_times_one_fires_each_tick(postgres: PostgresWorld) -> None:

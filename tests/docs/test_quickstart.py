@@ -125,7 +125,7 @@ def test_program_of_the_readme_can_be_killed_and_run_again(
         after = connection.execute("select step, recorded_at from stepwell.steps order by step").fetchall()
 
     assert errors == ""
-    assert re.fullmatch(r"A-7: paid 49\.90 with key [0-9a-f]{32}\n", said)
+    assert re.fullmatch(r"A-7: paid 49\.90 with key [0-9a-f]{32}, left at the door\n", said)
     assert [step for step, _ in before] == ["charge", "cooling-off", "fetch"]
     assert set(before) <= set(after)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
+from stepwell.core.model import Ending, Suspended
 from stepwell.core.status import Status
-from tests.store.world import DONE, FAILED, HOUR, World, unknown
+from tests.store.world import DONE, FAILED, HOUR, STOPPED, World, checkpoint, unknown
 
 
-async def test_waiting_execution_is_cancelled_at_once(world: World) -> None:
+async def test_execution_that_has_not_begun_is_cancelled_at_once(world: World) -> None:
     started = await world.start(delay_seconds=60)
 
     answer = await world.store.cancel(started, reason="duplicate order")
@@ -107,3 +110,93 @@ async def test_cancel_wins_over_too_many_crashes(world: World) -> None:
 
     assert reaped.failed == ()
     assert (await world.see(started)).status is Status.CANCELLED
+
+
+# --- what has begun ends after its clean-up -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_waiting", [True, False])
+async def test_execution_that_has_begun_goes_on_to_clean_up(world: World, is_waiting: bool) -> None:
+    session = await world.worker()
+    started = await world.running(session)
+    if is_waiting:
+        await world.park(session, started)
+    else:
+        await world.suspend(session, started)
+
+    assert await world.store.cancel(started, reason="duplicate order") == (Status.PENDING, True)
+
+    claimed = await world.claim_one(session)
+    assert (claimed.id, claimed.cancel_reason) == (started, "duplicate order")
+    await world.flush(session, endings=[Ending(started, STOPPED, is_aware=True)])
+    seen = await world.see(started)
+    assert (seen.status, seen.why) == (Status.CANCELLED, "duplicate order")
+
+
+async def test_clean_up_may_sleep_and_retry(world: World) -> None:
+    session = await world.worker()
+    started = await world.running(session)
+    await world.store.cancel(started, reason="duplicate order")
+
+    later = Suspended(world.store.now() + HOUR, "retries 'undo'")
+    await world.flush(session, endings=[Ending(started, later, is_aware=True)])
+
+    assert await world.claimed_ids(session) == []
+    assert (await world.see(started)).due_at == later.due_at
+
+
+async def test_pass_that_was_not_told_of_its_cancelling_is_followed_by_one_that_is(world: World) -> None:
+    """F51."""
+    session = await world.worker()
+    started = await world.running(session)
+    await world.store.cancel(started, reason="duplicate order")
+
+    await world.suspend(session, started)
+
+    assert (await world.claim_one(session)).cancel_requested_at is not None
+
+
+@pytest.mark.parametrize("state", ["fresh", "running", "asleep", "waiting"])
+async def test_force_ends_an_execution_at_once(world: World, state: str) -> None:
+    session = await world.worker()
+    started = await world.start() if state == "fresh" else await world.running(session)
+    if state == "asleep":
+        await world.suspend(session, started)
+    if state == "waiting":
+        await world.park(session, started)
+
+    assert await world.store.cancel(started, reason="at once", force=True) == (Status.CANCELLED, True)
+
+    seen = await world.see(started)
+    assert (seen.status, seen.why, seen.due_at) == (Status.CANCELLED, "at once", None)
+    assert await world.claimed_ids(session) == []
+
+
+async def test_worker_of_an_execution_that_was_ended_by_force_stores_nothing_more(world: World) -> None:
+    """F51: whoever ran it has lost it."""
+    session = await world.worker()
+    started = await world.running(session)
+    await world.store.cancel(started, reason="at once", force=True)
+
+    flushed = await world.flush(session, checkpoints=[checkpoint(started)], endings=[Ending(started, DONE)])
+
+    assert flushed.refused == {started}
+    assert (await world.see(started)).status is Status.CANCELLED
+    assert await world.keys(started) == []
+
+
+async def test_force_ends_what_is_being_cancelled(world: World) -> None:
+    session = await world.worker()
+    started = await world.running(session)
+    await world.store.cancel(started, reason="duplicate order")
+
+    assert await world.store.cancel(started, reason="at once", force=True) == (Status.CANCELLED, True)
+
+
+async def test_what_is_being_cancelled_cannot_be_retried_before_it_has_ended(world: World) -> None:
+    session = await world.worker()
+    started = await world.running(session)
+    await world.suspend(session, started)
+    await world.store.cancel(started, reason="duplicate order")
+
+    assert await world.store.reopen(started) == (Status.PENDING, False)

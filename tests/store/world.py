@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import psycopg
 from psycopg import sql
 
+from stepwell.core.events import address
 from stepwell.core.model import (
     Batch,
     CancelledOutcome,
@@ -19,18 +20,24 @@ from stepwell.core.model import (
     ClaimRequest,
     Completed,
     Ending,
+    Event,
     Execution,
     ExecutionId,
     Failed,
     FailedAttempt,
     Flushed,
     Kind,
+    Look,
     NewCheckpoint,
+    NewChild,
+    NewEvent,
     NewExecution,
     Outcome,
     Reaped,
+    Sent,
     SessionId,
     Suspended,
+    Waiting,
     WorkerInfo,
 )
 from stepwell.store.base import Backend
@@ -61,11 +68,14 @@ _TIMES = {
     "checkpoint": ("recorded_at",),
     "attempt": ("failed_at", "retry_at"),
     "dispatch": ("ready_at",),
-    "schedule": ("decided_at", "next_at", "last_at", "paused_at"),
     "event": ("sent_at",),
+    "wait": ("until_at",),
+    "schedule": ("decided_at", "next_at", "last_at", "paused_at"),
     "searchable": ("created_at", "finished_at"),
     "upkeep": ("reached_at",),
 }
+
+_NUMBERS = [("event", "number"), ("topic", "last"), ("topic", "previous"), ("topic", "waits"), ("wait", "after")]  # µs
 
 
 class World(ABC):
@@ -126,8 +136,9 @@ class World(ABC):
         checkpoints: Sequence[NewCheckpoint] = (),
         attempts: Sequence[FailedAttempt] = (),
         endings: Sequence[Ending] = (),
+        children: Sequence[NewChild] = (),
     ) -> Flushed:
-        return await self.store.flush(session, Batch(checkpoints, attempts, endings))
+        return await self.store.flush(session, Batch(checkpoints, attempts, endings, children))
 
     async def end(self, session: SessionId, execution_id: ExecutionId, outcome: Outcome = DONE) -> None:
         flushed = await self.flush(session, endings=[Ending(execution_id, outcome)])
@@ -135,6 +146,53 @@ class World(ABC):
 
     async def suspend(self, session: SessionId, execution_id: ExecutionId, for_: timedelta = HOUR) -> None:
         await self.end(session, execution_id, Suspended(self.store.now() + for_, "sleeping"))
+
+    async def park(self, session: SessionId, execution_id: ExecutionId, *, signals: int = 0) -> None:
+        """It waits, without a time-out; `signals` is what its claim said."""
+        await self.end(session, execution_id, Waiting(None, "waits", signals))
+
+    async def send(
+        self, payload: bytes = b"1", *, name: str = "paid", to: str = address(key="k"), id: str | None = None
+    ) -> Sent | None:
+        return await self.store.send(NewEvent(name, to, payload, id))
+
+    async def look(
+        self,
+        execution_id: ExecutionId,
+        key: str = "wait",
+        *,
+        name: str = "paid",
+        to: str = address(key="k"),
+        position: int = 0,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Event | None:
+        """By default since the execution was created."""
+        earliest = since or (await self.see(execution_id)).created_at
+        (event,) = await self.store.look([Look(execution_id, key, name, to, position, earliest, until)])
+        return event
+
+    async def waiting(self, session: SessionId, **look: object) -> ExecutionId:
+        """An execution that is parked and waits for an event."""
+        started = await self.running(session)
+        assert await self.look(started, **look) is None  # type: ignore[arg-type]
+        await self.park(session, started)
+        return started
+
+    async def child(
+        self, session: SessionId, parent: ExecutionId, key: str = "bill", *, is_called: bool = True
+    ) -> ExecutionId:
+        """A child that the parent starts, which this session runs."""
+        new = child(parent, key, is_called=is_called)
+        assert not (await self.flush(session, children=[new])).refused
+        return new.id
+
+    async def family(self, session: SessionId) -> tuple[ExecutionId, ExecutionId]:
+        """A parent and the child that it has called, both running."""
+        parent = await self.running(session)
+        called = await self.child(session, parent)
+        assert await self.claimed_ids(session) == [called]
+        return parent, called
 
     async def ended(self, outcome: Outcome = DONE, **fields: object) -> ExecutionId:
         """An execution that has ended on a worker that has gone since."""
@@ -199,6 +257,10 @@ class PostgresWorld(World):
                 )
                 statement = sql.SQL("update {} set {}").format(sql.Identifier("stepwell", table), shifts)
                 connection.execute(statement, {"by": by})
+            for table, column in _NUMBERS:
+                place = [sql.Identifier("stepwell", table), sql.Identifier(column), sql.Identifier(column)]
+                move = sql.SQL("update {} set {} = {} - %s where {} > 0").format(*place, sql.Identifier(column))
+                connection.execute(move, [by // timedelta(microseconds=1)])
 
 
 class Hints:
@@ -240,6 +302,11 @@ def checkpoint(
     is_failure: bool = False,
 ) -> NewCheckpoint:
     return NewCheckpoint(execution_id, key, kind, digest, value, is_failure)
+
+
+def child(parent: ExecutionId, key: str = "bill", *, is_called: bool = True) -> NewChild:
+    """A child that is to be started."""
+    return NewChild(ExecutionId(new_id()), "order", "default", b'"child"', parent, key, is_called)
 
 
 def unknown() -> ExecutionId:

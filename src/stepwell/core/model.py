@@ -184,7 +184,10 @@ class NewEvent(NamedTuple):
 
 
 class Look(NamedTuple):
-    """A durable call asks for the first event of a topic after `position` that was sent at `since` or later."""
+    """A durable call asks for the first event of a topic after `position` that was sent at `since` or later.
+
+    Who waits takes none that is sent after `until`.
+    """
 
     execution_id: ExecutionId
     key: str
@@ -192,6 +195,7 @@ class Look(NamedTuple):
     address: str
     position: int
     since: datetime
+    until: datetime | None = None
 
 
 # --- what comes out -----------------------------------------------------------------------------------------------

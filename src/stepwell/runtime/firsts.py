@@ -91,12 +91,14 @@ async def _first(pass_: Pass, key: Key, waits: Mapping[str, AnyWait]) -> First:
 
 async def _look(pass_: Pass, key: Key, waits: Mapping[str, AnyWait], untils: Mapping[str, datetime]) -> First | None:
     """What has ended the waits, once it is stored; None: nothing yet."""
-    found = await _together(_state(pass_, key, label, wait) for label, wait in waits.items())
+    now = pass_.now()  # before the looks: an event that they do not see is sent after this
+    until = min(untils.values(), default=None)
+    found = await _together(_state(pass_, key, label, wait, until) for label, wait in waits.items())
     states = dict(zip(waits, found, strict=True))
     ended = [
         _Ended(at, place, label, states[label])
         for place, label in enumerate(waits)
-        if (at := _end(states[label]) or _passed(untils.get(label), pass_.now())) is not None
+        if (at := _end(states[label]) or _passed(untils.get(label), now)) is not None
     ]
     if not ended:
         return None
@@ -116,10 +118,10 @@ async def _together(work: Iterable[Awaitable[Any]]) -> list[Any]:
         return await asyncio.gather(*work)
 
 
-async def _state(pass_: Pass, key: Key, label: str, wait: AnyWait) -> Event | Child | None:
+async def _state(pass_: Pass, key: Key, label: str, wait: AnyWait, until: datetime | None) -> Event | Child | None:
     match wait:
         case EventWait():
-            return await pass_.topics.look(pass_, key, wait)
+            return await pass_.topics.look(pass_, key, wait, until)
         case ChildCall():
             return await children.begun(pass_, f"{key}/#{label}", wait, is_called=True)
         case TimerWait():

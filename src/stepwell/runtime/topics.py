@@ -124,18 +124,18 @@ class Topics:
         None: there is none that was sent in time; from now on one that comes wakes the execution.
         """
         while True:
-            event = await self.look(pass_, key, wait)
+            event = await self.look(pass_, key, wait, until)
             if event is None or (until is not None and event.sent_at > until):
                 return None
             if event.number > self._read.get(_topic(wait), 0):
                 return self.take(wait, event), event
             # another branch took it while this one looked
 
-    async def look(self, pass_: Pass, key: Key, wait: EventWait) -> Event | None:
+    async def look(self, pass_: Pass, key: Key, wait: EventWait, until: datetime | None) -> Event | None:
         """The next event of the wait's topic, not taken yet."""
         receiver = address(key=wait.key, execution_id=pass_.id)
         position = self._read.get(_topic(wait), 0)
-        look = Look(pass_.id, key, wait.name, receiver, position, _earliest(pass_, wait))
+        look = Look(pass_.id, key, wait.name, receiver, position, _earliest(pass_, wait), until)
         return await outlast(pass_.around, lambda: pass_.around.looks.ask(look))
 
     def take(self, wait: EventWait, event: Event) -> Position:

@@ -62,10 +62,11 @@ def decoded(key: Key, codec: Codec[Any], payload: bytes) -> Any:
 
 async def _look(pass_: Pass, key: Key, wait: EventWait, until: datetime | None) -> Outcome | None:
     """What has ended the wait, once it is stored; None: nothing yet. An event that was sent in time goes first."""
+    now = pass_.now()  # before the look: an event that it does not see is sent after this
     taken = await pass_.topics.next(pass_, key, wait, until)
     if taken is not None:
         outcome = outcome_of(wait, *taken)
-    elif until is not None and pass_.now() >= until:
+    elif until is not None and now >= until:
         outcome = Outcome(without_event(), is_failure=False)
     else:
         return None

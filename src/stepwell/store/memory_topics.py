@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from stepwell.core.events import execution_of, first_after, number_at, sent_at
 from stepwell.core.model import Event, ExecutionId, Look, NewEvent
@@ -12,15 +13,22 @@ from stepwell.core.model import Event, ExecutionId, Look, NewEvent
 Waiter = tuple[ExecutionId, str]  # an execution and its durable call
 
 
+class Wait(NamedTuple):
+    """A call waits for the event after `after`, if that is sent in time."""
+
+    after: int
+    until: datetime | None
+
+
 @dataclass(slots=True)
 class Topic:
-    """Events of one name and address, in order. `waits` has the newest event when each began to wait."""
+    """Events of one name and address, in order."""
 
     last: int = 0
     previous: int = 0
     events: list[Event] = field(default_factory=list)
     ids: dict[str, int] = field(default_factory=dict)  # the number of the event that has it
-    waits: dict[Waiter, int] = field(default_factory=dict)
+    waits: dict[Waiter, Wait] = field(default_factory=dict)
 
 
 class Topics:
@@ -45,11 +53,13 @@ class Topics:
         return self._of(event.name, event.address).events[-1]
 
     def reached_by(self, event: NewEvent) -> Mapping[ExecutionId, bool]:
-        """Who waits for events of this one's topic, and whether this one is the next for it."""
+        """Who waits for events of this one's topic, and whether it is the next for it, and in time."""
         topic = self._of(event.name, event.address)
         reached: dict[ExecutionId, bool] = {}
-        for (execution_id, _), after in topic.waits.items():
-            reached[execution_id] = reached.get(execution_id, False) or after == topic.previous
+        at = sent_at(topic.last)
+        for (execution_id, _), wait in topic.waits.items():
+            is_next = wait.after == topic.previous and (wait.until is None or wait.until >= at)
+            reached[execution_id] = reached.get(execution_id, False) or is_next
         return reached
 
     def look(self, look: Look, *, is_open: bool) -> Event | None:
@@ -58,15 +68,15 @@ class Topics:
         if found := next((event for event in topic.events if event.number > first_after(look)), None):
             return found
         if is_open:
-            topic.waits[look.execution_id, look.key] = topic.last
+            topic.waits[look.execution_id, look.key] = Wait(topic.last, look.until)
         return None
 
     def forget(self, execution_id: ExecutionId, key: str | None = None) -> None:
         """This call, or everything of the execution, waits no longer."""
         for topic in self._topics.values():
             topic.waits = {
-                waiter: after
-                for waiter, after in topic.waits.items()
+                waiter: wait
+                for waiter, wait in topic.waits.items()
                 if waiter[0] != execution_id or key not in (None, waiter[1])
             }
 

@@ -197,6 +197,7 @@ def look_parameters(looks: Sequence[Look]) -> list[bytes]:
         binary.texts([look.name for look in looks]),
         binary.texts([look.address for look in looks]),
         binary.int8s([first_after(look) for look in looks]),
+        binary.timestamptzs([look.until for look in looks]),
     ]
 
 

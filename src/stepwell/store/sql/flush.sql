@@ -114,7 +114,7 @@ with me as materialized (
         due_at = case when x.owner is null and x.passes > 0 then now() end,
         finished_at = case when x.passes = 0 then now() end
     where x.id = any(array(select id from doomed except select id from held where is_written)) and x.finished_at is null
-    returning x.due_at <= now() as is_due, x.is_awaited and x.finished_at is not null as is_awaited
+    returning x.id, x.owner, x.due_at <= now() as is_due, x.is_awaited and x.finished_at is not null as is_awaited
 ), over as (
     delete from stepwell.wait w
     using (select execution_id, key from cp where kind in ('wait', 'first')
@@ -138,5 +138,7 @@ select exists (select from me),
                                union all select parent_id from ch))
        end,
        array(select x.id from stepwell.execution x
-             where x.owner = $1::uuid and x.is_told and x.id not in (select id from ends)),
+             where x.owner = $1::uuid and x.is_told and x.id not in (select id from ends)
+             union
+             select id from orphaned where owner = $1::uuid),
        (select count(*) from hint)

@@ -5,8 +5,8 @@
 with n as materialized (
     select n.*, found.number, found.sent_at, found.payload,
            coalesce((select p.last from stepwell.topic p where p.name = n.name and p.address = n.address), 0) as last
-    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int8[])
-        with ordinality as n(execution_id, key, name, address, position, place)
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int8[], $6::timestamptz[])
+        with ordinality as n(execution_id, key, name, address, position, until_at, place)
     left join lateral (
         select v.number, v.sent_at, v.payload from stepwell.event v
         where v.name = n.name and v.address = n.address and v.number > n.position
@@ -21,10 +21,11 @@ with n as materialized (
     on conflict (name, address) do update set waits = greatest(p.waits + 1, excluded.waits)
     returning p.name, p.address, p.last
 ), registered as (
-    insert into stepwell.wait as w (execution_id, key, name, address, after)
-    select distinct m.execution_id, m.key, m.name, m.address, m.last from missing m
+    insert into stepwell.wait as w (execution_id, key, name, address, after, until_at)
+    select distinct on (m.execution_id, m.key, m.name, m.address) m.execution_id, m.key, m.name, m.address, m.last, m.until_at from missing m
     where (m.name, m.address, m.last) in (select name, address, last from t)
-    on conflict (execution_id, key, name, address) do update set after = excluded.after where w.after <> excluded.after
+    on conflict (execution_id, key, name, address) do update set after = excluded.after, until_at = excluded.until_at
+    where w.after <> excluded.after or w.until_at is distinct from excluded.until_at
 )
 select n.place, n.number, n.sent_at, n.payload,
        n.place in (select place from missing) and (n.name, n.address, n.last) not in (select name, address, last from t) as is_blind

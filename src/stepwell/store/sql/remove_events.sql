@@ -1,6 +1,7 @@
 -- Remove up to $2 events that were sent more than $1 seconds ago, the earliest first, unless somebody waits for the next event
--- of their topic or a trigger has yet to decide about them, and the topics that are empty then. Those that were sent to one execution go with it (see sweep.sql). A topic that is
--- locked is left. Numbers of events and waits only grow with the time, so that a topic that begins anew
+-- of their topic or a trigger has yet to decide about them, and the topics that are empty then. Those that were sent to one
+-- execution go with it (see sweep.sql). A topic that is locked is left, and so is one for which somebody has begun to wait
+-- meanwhile (`seen`). Numbers of events and waits only grow with the time, so that a topic that begins anew
 -- goes on where it was. Locks: topic (skipped when taken), then event, which nobody else changes.
 with old as materialized (
     select v.name, v.address, v.number from stepwell.event v
@@ -11,6 +12,8 @@ with old as materialized (
     order by v.sent_at limit $2::int
 ), empty as materialized (
     select t.name, t.address from stepwell.topic t
+    join (select name, address, waits from stepwell.topic) seen
+      on seen.name = t.name and seen.address = t.address and seen.waits = t.waits
     where (t.name, t.address) in (select name, address from old)
       and not exists (
           select from stepwell.event v

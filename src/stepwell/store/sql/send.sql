@@ -2,7 +2,7 @@
 -- snapshot was taken cannot be seen, but has raised `waits`: then nothing is changed and no row `t` comes back, and the
 -- caller asks again. An event id that the topic has had is accepted as a repetition: nothing changes. An execution that
 -- waits is due now; one that runs finds its `signals` moved when it would park. Counted are those for which this is the
--- next event: who has got an earlier one already does not wait for this one. With $6 the event is moved here out of the
+-- next event: not who has got an earlier one already, nor whose time-out has come. With $6 the event is moved here out of the
 -- outbox; without, those of its topic that are there come first (`is_behind`). For each trigger of that name it is noted that
 -- the event is to be decided.
 -- Locks: outbox, topic, then execution in the order of the ids.
@@ -25,7 +25,7 @@ with post as materialized (
     insert into stepwell.event (name, address, number, id, sent_at, payload)
     select $1::text, $2::text, t.last, $3::text, timestamptz 'epoch' + t.last * interval '1 microsecond', $4::bytea from t
     on conflict (name, address, id) where id is not null do nothing
-    returning number
+    returning number, sent_at
 ), dispatched as (
     insert into stepwell.dispatch (trigger, name, address, number)
     select g.id, $1::text, $2::text, v.number
@@ -39,9 +39,10 @@ with post as materialized (
         due_at = case when x.status = 'waiting' then now() else x.due_at end,
         reason = case when x.status = 'waiting' then 'event ''' || $1::text || '''' else x.reason end
     from (
-        select uuid_send(w.execution_id), w.execution_id, bool_or(w.after = t.previous) as is_next
-        from stepwell.wait w cross join t
-        where w.name = $1::text and w.address = $2::text and exists (select from v)
+        select uuid_send(w.execution_id), w.execution_id,
+               bool_or(w.after = t.previous and (w.until_at is null or w.until_at >= v.sent_at)) as is_next
+        from stepwell.wait w cross join t cross join v
+        where w.name = $1::text and w.address = $2::text
         group by w.execution_id
         order by 1
     ) w

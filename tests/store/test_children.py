@@ -371,3 +371,18 @@ async def test_watched_child_that_is_cancelled_with_its_parent_wakes_who_waits_f
     await world.end(session, parent, STOPPED)
 
     assert await hints.next() == "done"
+
+
+async def test_child_that_is_called_in_the_flush_in_which_its_parent_only_stops_begins(world: World) -> None:
+    """Found by the random comparison: its parent is being cancelled, and another family's end is in the same flush."""
+    session = await world.worker()
+    parent, called = await world.family(session)
+    cleaning = await world.running(session)
+    await world.store.cancel(cleaning, reason="no longer needed")
+    new = child(cleaning)
+
+    endings = [Ending(parent, DONE), Ending(cleaning, Waiting(None, "waits", 0), is_aware=True)]
+    await world.flush(session, children=[new], endings=endings)
+
+    assert (await world.see(new.id)).status is Status.PENDING
+    assert world.beat(session) == frozenset({called})

@@ -46,7 +46,8 @@ with me as materialized (
     order by uuid_send(e.id) for no key update of e
 ), closed as materialized (
     select h.id from held h
-    where h.is_written and (h.is_cancelling or h.id in (select id from ends where status in ('completed', 'cancelled')))
+    where h.is_written and h.id in (select id from ends where is_final)
+      and (h.is_cancelling or h.id in (select id from ends where status in ('completed', 'cancelled')))
 ), news as materialized (
     select id from kin where is_its = 'parent' and because_of in (select id from held where is_written)
 ), doomed as materialized (
@@ -71,6 +72,9 @@ with me as materialized (
     set owner = null,
         crashes = 0,
         signals = case when n.has_news and not n.is_final then x.signals + 1 else x.signals end,
+        is_told = x.is_told or n.is_doomed,
+        paused_at = case when not n.is_doomed then x.paused_at end,
+        paused_by = case when not n.is_doomed then x.paused_by end,
         cancel_requested_at = case when n.is_doomed then coalesce(x.cancel_requested_at, now()) else x.cancel_requested_at end,
         cancel_reason = case when n.is_doomed then coalesce(x.cancel_reason, 'its parent has ended') else x.cancel_reason end,
         status = case

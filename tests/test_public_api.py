@@ -37,6 +37,8 @@ NAMES = {
     "Page",
     "PayloadTooLarge",
     "Permanent",
+    "REPEAT",
+    "Repeat",
     "ResultTimeout",
     "Retry",
     "RetryAfter",
@@ -76,7 +78,7 @@ def test_public_names_are_these() -> None:
 def test_public_name_can_be_imported_and_is_documented(name: str) -> None:
     value = getattr(stepwell, name)
 
-    assert value.__name__ == name
+    assert (value.name if isinstance(value, Enum) else value.__name__) == name
     assert (inspect.getdoc(value) or "").strip()
     assert inspect.getdoc(value) != inspect.getdoc(Exception)
 

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from stepwell.errors import UnknownWorkflow as UnknownWorkflow
     from stepwell.runtime.context import StepContext as StepContext
     from stepwell.runtime.context import current_step as current_step
+    from stepwell.runtime.effects import REPEAT as REPEAT
+    from stepwell.runtime.effects import Repeat as Repeat
     from stepwell.runtime.firsts import First as First
     from stepwell.runtime.functions import step as step
     from stepwell.runtime.registry import Workflow as Workflow
@@ -95,7 +97,9 @@ _HOMES = {
     "Execution": "stepwell.core.model",
     "First": "stepwell.runtime.firsts",
     "Handle": "stepwell.app.handle",
+    "REPEAT": "stepwell.runtime.effects",
     "Page": "stepwell.core.triggers",
+    "Repeat": "stepwell.runtime.effects",
     "Retry": "stepwell.core.retry",
     "Schedule": "stepwell.core.schedule",
     "Sent": "stepwell.core.model",

@@ -154,6 +154,14 @@ class Client:
         """What was done to one execution, or to all, newest first."""
         return await self.store.audits(execution_id, before=before, limit=limit)
 
+    async def resolve(self, execution_id: ExecutionId, step: str, *, value: bytes | None, by: str) -> Status:
+        """Say what an effect has made whose outcome is unknown; None: nothing, it is to be repeated.
+
+        Raises UnknownExecution; NotAllowed when its outcome is not unknown, or a worker runs the execution.
+        """
+        answer = await self.store.resolve(execution_id, step, value=value, by=by)
+        return _done(f"resolve '{step}' of", execution_id, answer, because="no effect of that name waits for it")
+
     async def ended(self, execution_id: ExecutionId, *, timeout: timedelta | None) -> Execution:
         """The execution once it has ended. Raises ResultTimeout, UnknownExecution."""
         with suppress(TimeoutError):
@@ -171,12 +179,14 @@ class Client:
         self._results.abandon(execution_id, error)
 
 
-def _done(operation: str, execution_id: ExecutionId, answer: tuple[Status, bool] | None) -> Status:
+def _done(
+    operation: str, execution_id: ExecutionId, answer: tuple[Status, bool] | None, *, because: str = ""
+) -> Status:
     if answer is None:
         raise UnknownExecution(execution_id)
     status, is_done = answer
     if not is_done:
-        raise NotAllowed(operation=operation, execution_id=execution_id, status=status)
+        raise NotAllowed(operation=operation, execution_id=execution_id, status=status, because=because)
     return status
 
 

@@ -136,9 +136,10 @@ class KeyConflict(StepwellError):
 class NotAllowed(StepwellError):
     """The execution's status does not allow the operation; nothing was changed."""
 
-    def __init__(self, *, operation: str, execution_id: object, status: str) -> None:
-        self.operation, self.execution_id, self.status = operation, execution_id, status
-        super().__init__(f"cannot {operation} execution {execution_id}: it is {status}")
+    def __init__(self, *, operation: str, execution_id: object, status: str, because: str = "") -> None:
+        self.operation, self.execution_id, self.status, self.because = operation, execution_id, status, because
+        reason = f", and {because}" if because else ""
+        super().__init__(f"cannot {operation} execution {execution_id}: it is {status}{reason}")
 
 
 class ExecutionFailed(StepwellError):

@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from stepwell import App, Retry, Step, SyncStep, current_step
-from tests.faults.ledger import noted
+from stepwell import REPEAT, App, Repeat, Retry, Step, SyncStep, current_step
+from tests.faults.ledger import PATH, Ledger, noted
 
 app = App()
 
@@ -125,6 +126,23 @@ async def purchase(number: int, step: Step) -> int:
     """One transaction."""
     booked = await step.transaction("book", book_in_thread, Done(number, ""))
     return booked.value
+
+
+def charge(cents: int) -> Done:
+    with noted() as token:
+        return Done(cents, token)
+
+
+def find_charge(key: str) -> Done | Repeat:
+    """What the other system knows of it: the ledger has a line for each charge that was made."""
+    made = [line for line in Ledger(Path(os.environ[PATH])).lines() if line.what == "end" and line.key == key]
+    return Done(7, made[0].token) if made else REPEAT
+
+
+@app.workflow(retry=QUICK)
+async def payment(cents: int, step: Step) -> int:
+    """One effect, which can be looked for."""
+    return (await step.effect("charge", charge, cents, verify=find_charge)).value
 
 
 async def spin(seconds: float) -> Done:

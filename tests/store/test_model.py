@@ -308,6 +308,26 @@ class Agreement(DeclaredRules, RuleBasedStateMachine):
 
         self.both(operation)
 
+    @rule(data=st.data(), number=st.integers(1, 2), is_failed=st.booleans())
+    def intend(self, data: st.DataObject, number: int, is_failed: bool) -> None:
+        """An effect is begun; perhaps it fails."""
+        session = self.any_session(data)
+        keys = [f"charge/#intent{number}", *([f"charge/#failed{number}"] if is_failed else [])]
+        rows = [
+            NewCheckpoint(id, key, Kind.INTENT, 3, b"null") for id in self.any_ids(data, session)[:1] for key in keys
+        ]
+        self.both(lambda side: side.world.flush(side.sessions[session], checkpoints=rows))
+
+    @rule(data=st.data(), value=st.sampled_from((b"5", None)))
+    def resolve(self, data: st.DataObject, value: bytes | None) -> None:
+        intended = [
+            row.id
+            for row in self.memory_world.memory._executions.values()
+            if row.owner is None and any("#intent" in key for key in row.checkpoints)
+        ]
+        id = data.draw(st.sampled_from(intended * 9 + self.ids), label="id")
+        self.both(lambda side: side.world.store.resolve(id, "charge", value=value, by="ann"))
+
     @rule(data=st.data())
     def reopen(self, data: st.DataObject) -> None:
         ids = self.any_ids(data)

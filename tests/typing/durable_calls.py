@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 
 import stepwell
-from stepwell import Retry, Step, SyncStep
+from stepwell import Repeat, Retry, Step, SyncStep
 
 
 class Customer:
@@ -17,6 +17,14 @@ class Customer:
 
 
 async def fetch(number: int, *, is_fresh: bool = False) -> Customer:
+    raise NotImplementedError
+
+
+async def find(key: str) -> Customer | Repeat:
+    raise NotImplementedError
+
+
+def find_plain(key: str) -> Customer | Repeat:
     raise NotImplementedError
 
 
@@ -73,6 +81,13 @@ async def results_of_maps_are_lists(step: Step, customers: list[Customer]) -> No
 async def transactions_give_the_connection_themselves(step: Step, customer: Customer) -> None:
     assert_type(await step.transaction("store", store, customer), int)
     assert_type(await step.transaction("store", store_plain, customer), int)
+
+
+async def effects_give_what_they_made(step: Step, sync_step: SyncStep) -> None:
+    assert_type(await step.effect("fetch", fetch, 7), Customer)
+    assert_type(await step.effect("fetch", fetch, 7, verify=find), Customer)
+    assert_type(await step.effect("fetch", fetch, 7, verify=find_plain), Customer)
+    assert_type(sync_step.effect("fetch", fetch, 7, verify=find_plain), Customer)
 
 
 async def values_have_their_types(step: Step) -> None:

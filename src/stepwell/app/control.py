@@ -21,6 +21,7 @@ from stepwell.core.roundtrip import is_plain
 from stepwell.core.status import Status
 from stepwell.errors import InvalidOption, InvalidValue, NotAllowed, UnknownExecution, UnknownStep
 from stepwell.inputs import NOTHING
+from stepwell.runtime.sending import encoded
 from stepwell.store.identity import new_id
 
 BULK_PAGE = 500  # executions that a bulk call looks at with one statement
@@ -80,6 +81,28 @@ class ControlCalls(Opening):
         client = await self._open()
         why = checked_filter("reason", reason)
         return await client.resume(execution_id_of(execution_id), by=actor(by), reason=why)
+
+    async def resolve(
+        self,
+        execution_id: UUID | str,
+        step: str,
+        *,
+        value: Any = NOTHING,
+        repeat: bool = False,
+        by: str | None = None,
+    ) -> Status:
+        """Say what became of an effect whose outcome is unknown: the `value` it made, or `repeat` it.
+
+        `step` is the effect's name as `why` and `steps` show it. Raises UnknownExecution, InvalidOption, InvalidValue;
+        NotAllowed when its outcome is not unknown, or while a worker runs the execution.
+        """
+        if (value is NOTHING) is not repeat:
+            raise InvalidOption("give the value that the effect made, or repeat=True")
+        stored = None if repeat else encoded(value, where=f"the value of step '{step}'")
+        client = await self._open()
+        return await client.resolve(
+            execution_id_of(execution_id), checked_text("step", step), value=stored, by=actor(by)
+        )
 
     async def fork(
         self,

@@ -274,6 +274,18 @@ class SyncApp:
         """See App.retry."""
         return self._await(self._app.retry(execution_id, by=by))
 
+    def resolve(
+        self,
+        execution_id: UUID | str,
+        step: str,
+        *,
+        value: Any = NOTHING,
+        repeat: bool = False,
+        by: str | None = None,
+    ) -> Status:
+        """See App.resolve."""
+        return self._await(self._app.resolve(execution_id, step, value=value, repeat=repeat, by=by))
+
     def schedules(self) -> Sequence[Schedule]:
         """See App.schedules."""
         return self._await(self._app.schedules())

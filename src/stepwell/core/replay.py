@@ -41,6 +41,16 @@ class Scope:
         return self.prefix + earlier + key[len(self.prefix) + len(name) :]
 
 
+def intent_key(key: str, number: int) -> str:
+    """Of the n-th time that an effect was intended."""
+    return f"{key}/#intent{number}"
+
+
+def failed_key(key: str, number: int) -> str:
+    """Of its failure, when it raised."""
+    return f"{key}/#failed{number}"
+
+
 def checked_name(name: object, of: str = "a step") -> str:
     """The name, if it can be that of such a thing. Raises InvalidOption."""
     if not isinstance(name, str) or not name or len(name) > MAX_NAME_LENGTH or _UNUSABLE.search(name):
@@ -69,7 +79,11 @@ class Replay:
     def stored(self, key: str, kind: Kind) -> Checkpoint | None:
         """The stored outcome under this key. Raises Diverged when something else made it."""
         found = self.checkpoints.get(key)
-        if found is not None and found.kind != kind:
+        if found is None:
+            if kind is not Kind.EFFECT and self.checkpoints and intent_key(key, 1) in self.checkpoints:
+                raise Diverged(step=key, expected="an effect that was begun", met=f"a {kind}")
+            return None
+        if found.kind != kind:
             raise Diverged(step=key, expected=f"a {found.kind}", met=f"a {kind}")
         return found
 

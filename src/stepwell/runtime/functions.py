@@ -130,8 +130,14 @@ def _shape(function: Any) -> Shape:
     inner: Any = function
     while isinstance(inner, partial):
         inner = inner.func
-    is_async = inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(type(inner).__call__)
-    return Shape(is_async, result_codec(inner))
+    return Shape(is_async_function(inner), result_codec(inner))
+
+
+def is_async_function(function: Any) -> bool:
+    """Whether what it returns is to be awaited."""
+    while isinstance(function, partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 def in_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

@@ -27,7 +27,8 @@ def new_event(name: str, payload: Any, *, key: str | None, to: UUID | None, id: 
     if key is not None and to is not None:
         raise InvalidOption(f"event '{name}': give a key, or the execution it goes to, not both")
     receiver = address(key=checked_event_key(key), execution_id=to)
-    return NewEvent(checked_event(name), receiver, _payload(name, payload), checked_event_id(id))
+    stored = encoded(payload, where=f"payload of event '{name}'")
+    return NewEvent(checked_event(name), receiver, stored, checked_event_id(id))
 
 
 async def send(pass_: Pass, key: Key, event: NewEvent, receiver: object) -> Sent:
@@ -56,12 +57,12 @@ async def send(pass_: Pass, key: Key, event: NewEvent, receiver: object) -> Sent
         pass_.leave()
 
 
-def _payload(name: str, value: object) -> bytes:
-    """JSON, by the value's own type, so that a dataclass needs no annotation."""
+def encoded(value: object, *, where: str) -> bytes:
+    """JSON, by the value's own type, so that a dataclass needs no annotation. Raises InvalidValue."""
     try:
         return codec_for(Any if is_plain(value) else type(value)).encode(value)[0]
     except InvalidValue as error:
-        raise error.at(f"payload of event '{name}'") from error
+        raise error.at(where) from error
 
 
 def _read(key: Key, is_failure: bool, value: bytes) -> Sent:

@@ -14,10 +14,11 @@ from stepwell.core.replay import checked_name, derived_random, derived_uuid
 from stepwell.core.retry import Retry
 from stepwell.errors import InvalidOption
 from stepwell.inputs import NOTHING
-from stepwell.runtime import attempts, children, firsts, mapping, sending, transacting, waits
+from stepwell.runtime import attempts, children, effects, firsts, mapping, sending, transacting, waits
 from stepwell.runtime.attempts import Call
 from stepwell.runtime.children import ChildCall
 from stepwell.runtime.context import current_step
+from stepwell.runtime.effects import Repeat
 from stepwell.runtime.firsts import First, TimerWait
 from stepwell.runtime.functions import (
     NO_OPTIONS,
@@ -133,6 +134,42 @@ class Step:
         key = self._pass.key(name)
         call = self._call(key, Kind.TRANSACTION, function, args, kwargs)
         return await attempts.run(self._pass, call, transacting.body)
+
+    @overload
+    async def effect(
+        self,
+        name: str,
+        do: Callable[..., Awaitable[R]],
+        /,
+        *args: Any,
+        verify: Callable[[str], Awaitable[R | Repeat]] | Callable[[str], R | Repeat],
+        **kwargs: Any,
+    ) -> R: ...
+    @overload
+    async def effect(
+        self,
+        name: str,
+        do: Callable[..., R],
+        /,
+        *args: Any,
+        verify: Callable[[str], Awaitable[R | Repeat]] | Callable[[str], R | Repeat],
+        **kwargs: Any,
+    ) -> R: ...
+    @overload
+    async def effect(self, name: str, do: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    async def effect(self, name: str, do: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    async def effect(self, name: str, do: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """The result of `do(*args, **kwargs)`, an effect on another system that is not repeated blindly.
+
+        That it is intended is stored first. When an attempt was cut or has failed, `verify(idempotency_key)` is asked
+        before the next one: it returns what the effect made, or REPEAT when it did not happen. Without `verify` an
+        attempt that raised counts as not done, and one that was cut waits until an operator says what became of it
+        (App.resolve). Raises StepFailed when all attempts failed.
+        """
+        key = self._pass.key(name)
+        verify = kwargs.pop("verify", None)
+        return await effects.run(self._pass, self._call(key, Kind.EFFECT, do, args, kwargs), verify)
 
     async def sleep(self, name: str, duration: DurationLike) -> None:
         """Return after the duration ("24h", a timedelta), counted from when it was first asked for.

@@ -16,6 +16,7 @@ from stepwell.errors import InvalidOption
 from stepwell.inputs import NOTHING
 from stepwell.runtime.children import ChildCall
 from stepwell.runtime.context import running_step
+from stepwell.runtime.effects import Repeat
 from stepwell.runtime.firsts import AnyWait, First, TimerWait
 from stepwell.runtime.passes import Suspend
 from stepwell.runtime.step import AnyWorkflow, Step
@@ -84,6 +85,34 @@ class SyncStep:
     def transaction(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """See Step.transaction."""
         return self._await(self._step.transaction(name, function, *args, **kwargs))
+
+    @overload
+    def effect(
+        self,
+        name: str,
+        do: Callable[..., Awaitable[R]],
+        /,
+        *args: Any,
+        verify: Callable[[str], Awaitable[R | Repeat]] | Callable[[str], R | Repeat],
+        **kwargs: Any,
+    ) -> R: ...
+    @overload
+    def effect(
+        self,
+        name: str,
+        do: Callable[..., R],
+        /,
+        *args: Any,
+        verify: Callable[[str], Awaitable[R | Repeat]] | Callable[[str], R | Repeat],
+        **kwargs: Any,
+    ) -> R: ...
+    @overload
+    def effect(self, name: str, do: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def effect(self, name: str, do: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def effect(self, name: str, do: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """See Step.effect."""
+        return self._await(self._step.effect(name, do, *args, **kwargs))
 
     def sleep(self, name: str, duration: DurationLike) -> None:
         """See Step.sleep."""

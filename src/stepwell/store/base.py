@@ -140,6 +140,14 @@ class Control(Protocol):
     async def resume(self, execution_id: ExecutionId, *, by: str, reason: str | None) -> tuple[Status, bool] | None:
         """A paused execution goes on."""
 
+    async def resolve(
+        self, execution_id: ExecutionId, key: str, *, value: bytes | None, by: str
+    ) -> tuple[Status, bool] | None:
+        """Say what an effect has made whose outcome is unknown (None: nothing, repeat it): (status, whether it was).
+
+        While a worker runs the execution nothing can be said: it may just be doing it.
+        """
+
     async def fork(self, new: NewFork, *, by: str) -> Forked:
         """Make a new execution with the history of another one."""
 

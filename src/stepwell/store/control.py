@@ -38,6 +38,11 @@ class PostgresControl:
     async def resume(self, execution_id: ExecutionId, *, by: str, reason: str | None) -> tuple[Status, bool] | None:
         return await self._changed("resume", execution_id, by.encode(), binary.maybe_text(reason))
 
+    async def resolve(
+        self, execution_id: ExecutionId, key: str, *, value: bytes | None, by: str
+    ) -> tuple[Status, bool] | None:
+        return await self._changed("resolve", execution_id, key.encode(), value, by.encode())
+
     async def fork(self, new: NewFork, *, by: str) -> Forked:
         is_there, has_step, is_made, _ = (
             await self._run(

@@ -23,6 +23,7 @@ class MemoryControl:
     _lock: AbstractContextManager[object]
     _executions: dict[ExecutionId, ExecutionRow]
     _audit: list[AuditRecord]
+    _moment: int
 
     @abstractmethod
     def _hint_work(self) -> None: ...
@@ -90,6 +91,18 @@ class MemoryControl:
             return True
 
         return self._change(execution_id, resume)
+
+    async def resolve(self, execution_id: ExecutionId, key: str, *, value: bytes | None, by: str) -> Answer:
+        def resolve(row: ExecutionRow) -> bool:
+            self._moment += 1
+            is_open = not row.status.is_final and row.owner is None
+            if not is_open or not row.resolve(key, value, self.clock.now(), self._moment):
+                return False
+            self._note(row, by, "resolve", f"{key}: {'repeat' if value is None else 'value'}")
+            self._hint_work()
+            return True
+
+        return self._change(execution_id, resolve)
 
     async def fork(self, new: NewFork, *, by: str) -> Forked:
         with self._lock:

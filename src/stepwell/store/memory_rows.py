@@ -32,6 +32,7 @@ from stepwell.core.model import (
     WorkerInfo,
 )
 from stepwell.core.polling import SUSPECT_CRASHES
+from stepwell.core.replay import failed_key, intent_key
 from stepwell.core.status import Status, may_move
 
 Written = NewCheckpoint | FailedAttempt | Ending
@@ -215,6 +216,20 @@ class ExecutionRow:
         self.finished_at = self.cancel_requested_at = self.cancel_reason = self.error = None
         self.is_told = False
         self.crashes, self.failed_steps = 0, ()
+
+    def resolve(self, key: str, value: bytes | None, now: datetime, moment: int) -> bool:
+        """The outcome of an effect is known now, and it goes on: whether it was unknown."""
+        prefix = f"{key}/#intent"
+        tries = max((int(one.removeprefix(prefix)) for one in self.checkpoints if one.startswith(prefix)), default=0)
+        failed = failed_key(key, tries)
+        if not tries or key in self.checkpoints or failed in self.checkpoints:
+            return False
+        digest = self.checkpoints[intent_key(key, tries)].checkpoint.digest
+        kind, name = (Kind.INTENT, failed) if value is None else (Kind.EFFECT, key)
+        self.checkpoints[name] = StoredCheckpoint(Checkpoint(kind, digest, False, value or b"null"), now, moment)
+        self.signals += 1
+        self.wait_until(now, "resolved by hand")
+        return True
 
     def before(self, step: str | None) -> Iterator[tuple[str, StoredCheckpoint]]:
         """The history before a step's outcome; None: all but the failures that ended it; empty: nothing."""

@@ -1,0 +1,121 @@
+"""Effects on other systems that must not happen twice: what is intended is stored first, and looked for after a crash.
+
+Each time before the effect is tried, an intent is stored (`charge/#intent1`); when the try has raised, that as well
+(`charge/#failed1`). An intent with neither that nor an outcome belongs to a try whose outcome is unknown.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Any, Final
+
+from stepwell.core.model import Kind, NewCheckpoint
+from stepwell.core.replay import failed_key, intent_key
+from stepwell.errors import Diverged, StepTimeout
+from stepwell.failpoints import failpoint
+from stepwell.runtime import attempts
+from stepwell.runtime.attempts import Call
+from stepwell.runtime.context import current_step
+from stepwell.runtime.functions import Shape, is_async_function
+from stepwell.runtime.passes import Pass, Wait
+
+
+class Repeat(enum.Enum):
+    """The type of REPEAT, for annotations."""
+
+    REPEAT = "repeat"
+
+
+REPEAT: Final = Repeat.REPEAT  # what `verify` returns when the effect has not happened
+
+Verify = Callable[[str], Any]
+
+
+class _Unknown(BaseException):
+    """The attempt was cut, and nobody can say whether the effect happened. Not an error: it counts as no attempt."""
+
+
+async def run(pass_: Pass, call: Call, verify: Verify | None) -> Any:
+    """What the effect made: as it is stored, as `verify` finds it, or by having it done."""
+    effect = _Effect(pass_, call, verify)
+    try:
+        effect.check_arguments()
+        if effect.is_to_be_resolved:
+            raise _Unknown
+        return await attempts.run(pass_, call, effect.body)
+    except Diverged as error:
+        await pass_.diverge(error)
+    except _Unknown:
+        await pass_.block(Wait(None, f"outcome of effect '{call.key}' is unknown: resolve it", is_outside=True))
+
+
+class _Effect:
+    """One effect of a pass: how many intents are stored, and whether the last one's outcome is unknown."""
+
+    def __init__(self, pass_: Pass, call: Call, verify: Verify | None) -> None:
+        self._pass, self._call, self._verify = pass_, call, verify
+        history = pass_.replay.checkpoints
+        self._tries = 0
+        while intent_key(call.key, self._tries + 1) in history:
+            self._tries += 1
+        is_known = call.key in history or failed_key(call.key, self._tries) in history
+        self._is_open = self._tries > 0 and not is_known
+
+    @property
+    def is_to_be_resolved(self) -> bool:
+        """Only an operator can say what became of it."""
+        return self._is_open and self._verify is None
+
+    def check_arguments(self) -> None:
+        """Raises Diverged when what was begun is not what is called now."""
+        begun = self._pass.replay.checkpoints.get(intent_key(self._call.key, self._tries))
+        if self._is_open and begun is not None and begun.digest != self._call.digest:
+            raise Diverged(step=self._call.key, expected="an effect begun with other arguments", met="one with these")
+
+    async def body(self, pass_: Pass, call: Call) -> Any:
+        """One attempt: look whether an earlier one has done it; else store the intent and do it."""
+        if self._tries and self._verify is not None:
+            found = await _verified(pass_, call, self._verify)
+            if found is not REPEAT:
+                return await _store(pass_, call, found)
+        if not self._is_open:
+            await self._intend()
+        try:
+            value = await attempts.invoke(pass_, call, call.args)
+        except StepTimeout:
+            if self._verify is None:
+                raise _Unknown from None
+            raise
+        except Exception:
+            await self._has_failed()
+            raise
+        failpoint("after_step_body")
+        return await _store(pass_, call, value)
+
+    async def _intend(self) -> None:
+        self._tries += 1
+        await self._mark(intent_key(self._call.key, self._tries))
+        self._is_open = True
+
+    async def _has_failed(self) -> None:
+        """It has raised: without `verify` that counts as not done."""
+        await self._mark(failed_key(self._call.key, self._tries))
+        self._is_open = False
+
+    async def _mark(self, key: str) -> None:
+        await self._pass.store(NewCheckpoint(self._pass.id, key, Kind.INTENT, self._call.digest, b"null"))
+
+
+async def _verified(pass_: Pass, call: Call, verify: Verify) -> Any:
+    shape = Shape(is_async_function(verify), call.shape.codec)
+    asked = call._replace(function=verify, shape=shape, kwargs={})
+    return await attempts.invoke(pass_, asked, (current_step().idempotency_key,))
+
+
+async def _store(pass_: Pass, call: Call, value: Any) -> Any:
+    stored, value = call.shape.codec.encode(value)
+    failpoint("before_step_commit")
+    await pass_.store(NewCheckpoint(pass_.id, call.key, call.kind, call.digest, stored))
+    failpoint("after_step_commit")
+    return value

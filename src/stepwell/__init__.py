@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from stepwell.core.dispatching import EventInfo as EventInfo
     from stepwell.core.dispatching import EventTrigger as EventTrigger
     from stepwell.core.model import AuditRecord as AuditRecord
+    from stepwell.core.model import EventRecord as EventRecord
     from stepwell.core.model import Execution as Execution
     from stepwell.core.model import Sent as Sent
     from stepwell.core.model import StepRecord as StepRecord
+    from stepwell.core.model import WaitRecord as WaitRecord
     from stepwell.core.retry import Retry as Retry
     from stepwell.core.schedule import Schedule as Schedule
     from stepwell.core.schedule import Tick as Tick
@@ -91,6 +93,7 @@ _ERRORS = (
 _HOMES = {
     "App": "stepwell.app.application",
     "EventInfo": "stepwell.core.dispatching",
+    "EventRecord": "stepwell.core.model",
     "EventTrigger": "stepwell.core.dispatching",
     "AuditRecord": "stepwell.core.model",
     "Bulk": "stepwell.app.control",
@@ -107,6 +110,7 @@ _HOMES = {
     "Step": "stepwell.runtime.step",
     "StepContext": "stepwell.runtime.context",
     "StepRecord": "stepwell.core.model",
+    "WaitRecord": "stepwell.core.model",
     "SyncStep": "stepwell.runtime.sync_step",
     "Tick": "stepwell.core.schedule",
     "Workflow": "stepwell.runtime.registry",

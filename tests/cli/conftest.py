@@ -18,6 +18,10 @@ from psycopg.conninfo import make_conninfo
 from stepwell.cli.main import commands
 
 Cli = Callable[..., Result]
+TABLES = (
+    *("worker", "execution", "checkpoint", "attempt", "schedule", "trigger", "dispatch"),
+    *("event", "topic", "wait", "outbox", "audit"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +37,7 @@ def shared_database_url(admin: psycopg.Connection[Any], server_url: str, templat
 def database_url(shared_database_url: str) -> str:
     """A migrated database in which nothing is."""
     with psycopg.connect(shared_database_url, autocommit=True) as connection:
-        for table in ("worker", "execution", "checkpoint", "attempt", "schedule", "trigger", "dispatch"):
+        for table in TABLES:
             connection.execute(sql.SQL("delete from stepwell.{}").format(sql.Identifier(table)))
     return shared_database_url
 

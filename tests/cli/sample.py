@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 from uuid import UUID
 
-from stepwell import App, Permanent, Retry, Step, current_step
+from stepwell import App, Permanent, Retry, Status, Step, current_step
+from stepwell.cli.follow import Waits, follow
 
 T = TypeVar("T")
 
@@ -47,6 +48,15 @@ def sample_app(database_url: str) -> App:
     async def sleeper(step: Step) -> None:
         await step.sleep("winter", "90d")
 
+    @app.workflow
+    async def approval(number: str, step: Step) -> Any:
+        return await step.wait_for_event("decision", event="approved", key=number)
+
+    @app.workflow
+    async def family(step: Step) -> None:
+        await step.start("aside", sleeper)
+        await step.call("decide", approval, {"number": "1"})
+
     return app
 
 
@@ -72,6 +82,19 @@ def with_worker(database_url: str, work: Callable[[App], Coroutine[Any, Any, T]]
             return await work(app)
 
     return asyncio.run(whole())
+
+
+def parked(database_url: str, workflow: str, given: dict[str, Any] | None = None) -> str:
+    """The id of an execution that waits for an event or a child."""
+
+    async def work(app: App) -> UUID:
+        handle = await app.start_json(workflow, None if given is None else json.dumps(given).encode())
+        async for news in follow(await app.open(), handle.id):
+            if isinstance(news, Waits) and await handle.status() is Status.WAITING:
+                break
+        return handle.id
+
+    return str(with_worker(database_url, work))
 
 
 def ended(database_url: str, workflow: str, given: dict[str, Any] | None = None, **options: Any) -> str:

@@ -391,6 +391,8 @@ class Agreement(DeclaredRules, RuleBasedStateMachine):
         self.both(lambda side: side.world.store.count())
         self.both(lambda side: side.world.store.catalog.schedules())
         self.both(lambda side: side.world.store.triggers.triggers())
+        self.both(lambda side: side.world.store.events(name=None, address=None, limit=1_000))
+        self.both(lambda side: side.world.store.waits(execution_id=None, name=None, address=None, limit=1_000))
 
     @invariant()
     def everything_is_stored_alike(self) -> None:

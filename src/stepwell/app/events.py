@@ -1,20 +1,25 @@
-"""Sending events from outside."""
+"""Sending events from outside, and looking at what was sent and at who waits."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from stepwell.app.checks import execution_id_of
+from stepwell.app.checks import checked_filter, execution_id_of
 from stepwell.app.opening import Opening
-from stepwell.core.model import NewEvent, Sent
-from stepwell.errors import UnknownExecution
-from stepwell.runtime.sending import new_event
+from stepwell.core.events import address
+from stepwell.core.model import EventRecord, NewEvent, Sent, WaitRecord
+from stepwell.errors import InvalidOption, UnknownExecution
+from stepwell.runtime.sending import json_payload, new_event
+from stepwell.runtime.topics import checked_event_key
 from stepwell.store.foreign import send_on, send_on_sync
+
+MAX_EVENTS = 1_000  # with their payloads, all in memory
 
 
 class Events(Opening):
-    """The part of an App that sends events."""
+    """The part of an App that sends events, and shows them."""
 
     async def send_event(
         self,
@@ -39,6 +44,21 @@ class Events(Opening):
             return await (await self._open()).send(event)
         return _accepted(await send_on(connection, event, schema=self._schema), to)
 
+    async def send_event_json(
+        self,
+        name: str,
+        payload: bytes | None = None,
+        *,
+        key: str | None = None,
+        to: UUID | str | None = None,
+        id: str | None = None,
+    ) -> Sent:
+        """`send_event` with the payload as the JSON text that came from outside, kept to the digit; None is null."""
+        event = _event(name, None, key=key, to=to, id=id)
+        if payload is not None:
+            event = event._replace(payload=json_payload(name, payload))
+        return await (await self._open()).send(event)
+
     def send_event_on(
         self,
         connection: Any,
@@ -52,6 +72,46 @@ class Events(Opening):
         """`send_event` in the transaction of a synchronous psycopg connection, without an event loop."""
         event = _event(name, payload, key=key, to=to, id=id)
         return _accepted(send_on_sync(connection, event, schema=self._schema), to)
+
+    async def events(
+        self,
+        name: str | None = None,
+        *,
+        key: str | None = None,
+        to: UUID | str | None = None,
+        limit: int = 100,
+    ) -> Sequence[EventRecord]:
+        """The events that are kept, newest first: all, or those of one name, with one key, to one execution."""
+        client, where = await self._open(), _address(key, to)
+        name = checked_filter("name", name)
+        return await client.store.events(name=name, address=where, limit=_checked_limit(limit))
+
+    async def waits(
+        self,
+        name: str | None = None,
+        *,
+        key: str | None = None,
+        execution_id: UUID | str | None = None,
+        limit: int = 100,
+    ) -> Sequence[WaitRecord]:
+        """Who waits for events: of one name, with one key, or the waits of one execution, or all."""
+        client, where = await self._open(), _address(key, None)
+        owner = None if execution_id is None else execution_id_of(execution_id)
+        name = checked_filter("name", name)
+        return await client.store.waits(execution_id=owner, name=name, address=where, limit=_checked_limit(limit))
+
+
+def _address(key: str | None, to: UUID | str | None) -> str | None:
+    if key is None and to is None:
+        return None
+    receiver = None if to is None else execution_id_of(to)
+    return address(key=checked_event_key(key), execution_id=receiver)
+
+
+def _checked_limit(limit: int) -> int:
+    if not 1 <= limit <= MAX_EVENTS:
+        raise InvalidOption(f"limit is {limit}, use 1 to {MAX_EVENTS:,}, or say which name or key")
+    return limit
 
 
 def _event(name: str, payload: Any, *, key: str | None, to: UUID | str | None, id: str | None) -> NewEvent:

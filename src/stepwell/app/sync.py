@@ -13,7 +13,7 @@ from stepwell.app.control import Bulk
 from stepwell.app.filters import Facts, FilterOptions
 from stepwell.core.dispatching import EventTrigger
 from stepwell.core.duration import DurationLike
-from stepwell.core.model import AuditRecord, Execution, Sent, StepRecord
+from stepwell.core.model import AuditRecord, EventRecord, Execution, Sent, StepRecord, WaitRecord
 from stepwell.core.schedule import Schedule
 from stepwell.core.status import Status
 from stepwell.errors import InvalidOption
@@ -269,6 +269,28 @@ class SyncApp:
         if connection is not None:
             return self._app.send_event_on(connection, name, payload, key=key, to=to, id=id)
         return self._await(self._app.send_event(name, payload, key=key, to=to, id=id))
+
+    def events(
+        self,
+        name: str | None = None,
+        *,
+        key: str | None = None,
+        to: UUID | str | None = None,
+        limit: int = 100,
+    ) -> Sequence[EventRecord]:
+        """See App.events."""
+        return self._await(self._app.events(name, key=key, to=to, limit=limit))
+
+    def waits(
+        self,
+        name: str | None = None,
+        *,
+        key: str | None = None,
+        execution_id: UUID | str | None = None,
+        limit: int = 100,
+    ) -> Sequence[WaitRecord]:
+        """See App.waits."""
+        return self._await(self._app.waits(name, key=key, execution_id=execution_id, limit=limit))
 
     def retry(self, execution_id: UUID | str, *, by: str | None = None) -> Status:
         """See App.retry."""

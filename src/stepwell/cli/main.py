@@ -19,6 +19,7 @@ HELP = {
     "worker": "Run executions until told to stop.",
     "start": "Start an execution of a workflow.",
     "executions": "Look at executions, cancel and retry them.",
+    "events": "Send events, look at those that are kept and at who waits.",
     "schedules": "Look at schedules, pause and resume them, start one now.",
     "migrate": "Bring the database's schema to this version.",
     "check": "Find code in workflows that would go wrong on a replay.",

@@ -109,6 +109,11 @@ def preview(record: StepRecord) -> str:
     text = error_line(record.value) if record.is_failure else pretty(record.value, indent=-1)
     if record.kind == Kind.SLEEP:
         text = "until " + text.strip('"')
+    return cut(text)
+
+
+def cut(text: str) -> str:
+    """As much of it as a line of a table has place for."""
     return text if len(text) <= PREVIEW_LENGTH else f"{text[: PREVIEW_LENGTH - 1]}…"
 
 

@@ -22,6 +22,11 @@ def execution_of(address: str) -> UUID | None:
     return UUID(address[2:]) if address.startswith("x:") else None
 
 
+def key_of(address: str) -> str | None:
+    """The key whose address it is."""
+    return address[2:] if address.startswith("k:") else None
+
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -375,6 +375,34 @@ class StepRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class EventRecord:
+    """An accepted event that is kept: for whoever waits for its key, or for one execution.
+
+    Sent inside a transaction just now it has no time yet. The payload is the stored bytes.
+    """
+
+    name: str
+    key: str | None
+    execution_id: UUID | None
+    id: str | None
+    sent_at: datetime | None
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WaitRecord:
+    """A step of an execution waits for the next event of this name: with this key, or sent to the execution itself."""
+
+    execution_id: ExecutionId
+    step: str
+    name: str
+    key: str | None
+    workflow: str
+    status: Status
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
     """Which executions are meant; empty means all. What is given must all hold.
 

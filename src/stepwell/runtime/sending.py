@@ -12,6 +12,7 @@ from stepwell.codec import codec_for, digest
 from stepwell.core.events import address
 from stepwell.core.failure import failure_of
 from stepwell.core.model import Kind, NewCheckpoint, NewEvent, Sent
+from stepwell.core.payload import pack
 from stepwell.core.replay import idempotency_key
 from stepwell.core.roundtrip import is_plain
 from stepwell.errors import Diverged, InvalidOption, InvalidValue, UnknownExecution
@@ -29,6 +30,15 @@ def new_event(name: str, payload: Any, *, key: str | None, to: UUID | None, id: 
     receiver = address(key=checked_event_key(key), execution_id=to)
     stored = encoded(payload, where=f"payload of event '{name}'")
     return NewEvent(checked_event(name), receiver, stored, checked_event_id(id))
+
+
+def json_payload(name: str, text: bytes) -> bytes:
+    """A payload that is JSON text already: kept as it is but for its white space. Raises InvalidValue."""
+    try:
+        codec_for(Any).decode_text(text)
+        return pack(msgspec.json.format(text, indent=-1))
+    except InvalidValue as error:
+        raise error.at(f"payload of event '{name}'") from error
 
 
 async def send(pass_: Pass, key: Key, event: NewEvent, receiver: object) -> Sent:

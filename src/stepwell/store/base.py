@@ -27,6 +27,7 @@ from stepwell.core.model import (
     ClaimRequest,
     Created,
     Event,
+    EventRecord,
     Execution,
     ExecutionId,
     Filter,
@@ -42,6 +43,7 @@ from stepwell.core.model import (
     Sent,
     SessionId,
     StepRecord,
+    WaitRecord,
     WorkerInfo,
 )
 from stepwell.core.schedule import Cursor, Decision, DueSchedules, Schedule, ScheduleSpec
@@ -191,6 +193,14 @@ class Reader(Protocol):
 
     async def progress(self, execution_id: ExecutionId) -> dict[str, int]:
         """How many items of each of its maps are stored, by the map's key."""
+
+    async def events(self, *, name: str | None, address: str | None, limit: int) -> Sequence[EventRecord]:
+        """The events that are kept, newest first; those that are just being accepted come before them."""
+
+    async def waits(
+        self, *, execution_id: ExecutionId | None, name: str | None, address: str | None, limit: int
+    ) -> Sequence[WaitRecord]:
+        """Who waits for events, by execution and step."""
 
     async def called(self, calls: Sequence[tuple[ExecutionId, str]]) -> Sequence[Child | None]:
         """The child that each call (parent, key) has started, in the order asked."""

@@ -53,6 +53,7 @@ from stepwell.store.memory_catalog import MemoryCatalog
 from stepwell.store.memory_control import MemoryControl
 from stepwell.store.memory_hands import MemoryPulse, MemoryTransaction
 from stepwell.store.memory_listing import listed, matches, old
+from stepwell.store.memory_mail import MemoryMail
 from stepwell.store.memory_rows import ENDED_PARENT, ExecutionRow, WorkerRow, Written
 from stepwell.store.memory_topics import Topics
 from stepwell.store.memory_triggers import MemoryTriggers
@@ -61,7 +62,7 @@ from stepwell.store.memory_words import why
 SESSIONS_PER_REAP = 100
 
 
-class MemoryStore(MemoryControl):
+class MemoryStore(MemoryMail, MemoryControl):
     """Keeps the Backend protocol in this process's memory, by a clock that tests set.
 
     Listeners are called inside the operation, or, for what the heartbeat's thread does, on the loop they subscribed on.

@@ -30,6 +30,11 @@ class Topic:
     ids: dict[str, int] = field(default_factory=dict)  # the number of the event that has it
     waits: dict[Waiter, Wait] = field(default_factory=dict)
 
+    def kept(self) -> list[tuple[Event, str | None]]:
+        """Its events with the ids that their senders gave them."""
+        ids = {number: id for id, number in self.ids.items()}
+        return [(event, ids.get(event.number)) for event in self.events]
+
 
 class Topics:
     """All topics."""
@@ -101,6 +106,14 @@ class Topics:
             for (name, address), topic in self._topics.items()
             if (receiver := execution_of(address)) is None or receiver in known
         }
+
+    def those(self, name: str | None, address: str | None) -> list[tuple[tuple[str, str], Topic]]:
+        """All topics, or those of one name, of one address."""
+        return [
+            (place, topic)
+            for place, topic in self._topics.items()
+            if name in (None, place[0]) and address in (None, place[1])
+        ]
 
     def _of(self, name: str, address: str) -> Topic:
         return self._topics.setdefault((name, address), Topic())

@@ -24,6 +24,7 @@ from stepwell.core.model import (
     Created,
     Ending,
     Event,
+    EventRecord,
     Execution,
     ExecutionId,
     Filter,
@@ -34,6 +35,7 @@ from stepwell.core.model import (
     Sent,
     SessionId,
     StepRecord,
+    WaitRecord,
     WorkerInfo,
 )
 from stepwell.core.status import Status
@@ -45,6 +47,7 @@ from stepwell.store.connect import Route, find_route, unavailable, with_lock_tim
 from stepwell.store.control import PostgresControl
 from stepwell.store.identity import new_id
 from stepwell.store.listing import Listings
+from stepwell.store.mail import Mail
 from stepwell.store.migrate import check_version
 from stepwell.store.pulse import PostgresPulse
 from stepwell.store.statements import DEFAULT_SCHEMA, Statement, checked_schema, statement
@@ -82,6 +85,7 @@ class PostgresStore(PostgresControl):
         self._starts, self._reads, self._waits = Line(self._impatient_route), Line(self.route), Line(self.route)
         self._finds, self._chores = Line(self._route_for_values), Line(self.route)
         self._listings = Listings(self._read, partial(self._read, on=self._finds))
+        self._mail = Mail(partial(self._read, on=self._finds))
         self._upkeep = PostgresUpkeep(partial(self._run, on=self._chores))
         self._listeners: dict[object, Callable[[str], None]] = {}
         self._unclosed: set[SessionId] = set()
@@ -344,6 +348,14 @@ class PostgresStore(PostgresControl):
 
     async def progress(self, execution_id: ExecutionId) -> dict[str, int]:
         return dict(await self._read("progress", execution_id.bytes))
+
+    async def events(self, *, name: str | None, address: str | None, limit: int) -> Sequence[EventRecord]:
+        return await self._mail.events(name=name, address=address, limit=limit)
+
+    async def waits(
+        self, *, execution_id: ExecutionId | None, name: str | None, address: str | None, limit: int
+    ) -> Sequence[WaitRecord]:
+        return await self._mail.waits(execution_id=execution_id, name=name, address=address, limit=limit)
 
     async def called(self, calls: Sequence[tuple[ExecutionId, str]]) -> Sequence[Child | None]:
         parents, keys = binary.uuids([call[0] for call in calls]), binary.texts([call[1] for call in calls])

@@ -164,3 +164,21 @@ async def test_step_that_is_stored_when_the_worker_dies_does_not_run_again(shape
 
         done_since = life.effects.done[life.done_at_the_cut :]
         assert not {name for name, _ in done_since} & life.stored_at_the_cut
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+async def test_execution_cut_between_its_steps_never_blocks_a_worker_of_one_slot(is_before: bool) -> None:
+    """F8: whichever write its first worker died at, it comes to its end and the others after it."""
+    for at in range(1, 12):
+        lab = Lab(concurrency=1)
+
+        @lab.app.workflow
+        async def flow(number: int, step: Step) -> int:
+            return await step.run("add", lambda: number + 1) + await step.run("more", lambda: 1)
+
+        handles = await lab.app.start_many(flow, range(4))
+        lab.store.cut = Cut(at, is_before)
+        for handle in handles:
+            await lab.survive(handle)
+
+        assert [(await lab.see(handle)).result for handle in handles] == [b"2", b"3", b"4", b"5"]

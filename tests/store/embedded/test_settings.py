@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from stepwell.store.embedded import EmbeddedServer, cluster, start_embedded
@@ -54,6 +56,24 @@ def test_setting_is_in_force(running: EmbeddedServer, setting: str, value: str) 
     shown = {"pglz": "on"}.get(found := str(query(running.url, f"SHOW {setting}")), found)  # what wal_compression says
 
     assert shown == value
+
+
+def test_two_who_write_at_once_wait_for_each_other(running: EmbeddedServer) -> None:
+    """F31: the second one neither fails at once nor overwrites the first."""
+    with psycopg.connect(running.url) as one, psycopg.connect(running.url, autocommit=True) as other:
+        other.execute("create table if not exists counter as select 0 as value")
+        one.execute("update counter set value = 0")
+        one.commit()
+        one.execute("update counter set value = value + 1")
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(other.execute, "update counter set value = value + 1")
+            while not one.execute("select 1 from pg_locks where not granted").fetchone():
+                assert not waiting.done()
+            one.commit()
+            waiting.result(timeout=10)
+
+        assert other.execute("select value from counter").fetchone() == (2,)
+        other.execute("drop table counter")
 
 
 def test_folder_stays_out_of_commits(running: EmbeddedServer) -> None:

@@ -181,14 +181,14 @@ def _some(raw: psycopg.Connection[Any], status: str) -> list[UUID]:
     return [id for (id,) in rows]
 
 
-def _nodes(plan: Plan) -> Iterator[Plan]:
+def nodes(plan: Plan) -> Iterator[Plan]:
     yield plan
     for child in plan.get("Plans", ()):
-        yield from _nodes(child)
+        yield from nodes(child)
 
 
-def _scans(plan: Plan, *tables: str) -> list[Plan]:
-    return [node for node in _nodes(plan) if node.get("Relation Name") in tables and "Scan" in node["Node Type"]]
+def scans(plan: Plan, *tables: str) -> list[Plan]:
+    return [node for node in nodes(plan) if node.get("Relation Name") in tables and "Scan" in node["Node Type"]]
 
 
 each_state = pytest.mark.parametrize("state", STATES)
@@ -198,10 +198,10 @@ each_statement = pytest.mark.parametrize("what", MOST_PAGES)
 @each_state
 @each_statement
 def test_large_tables_are_read_by_index_only(plans: dict[tuple[str, str], Plan], state: str, what: str) -> None:
-    scans = _scans(plans[state, what], "execution", "checkpoint", "attempt", "schedule", "dispatch", "event")
+    found = scans(plans[state, what], "execution", "checkpoint", "attempt", "schedule", "dispatch", "event")
 
-    assert scans
-    assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan"}
+    assert found
+    assert {node["Node Type"] for node in found} <= {"Index Scan", "Index Only Scan"}
 
 
 @each_state
@@ -220,7 +220,7 @@ def test_claim_looks_at_what_it_takes_and_at_nothing_else(plans: dict[tuple[str,
 
     looked_at = [
         (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-        for node in _scans(plan, "execution")
+        for node in scans(plan, "execution")
     ]
     assert max(looked_at) <= 110
     assert plan["Actual Rows"] == 100
@@ -231,14 +231,14 @@ def test_poll_that_finds_nothing_looks_at_no_sleeper_but_the_next(
     plans: dict[tuple[str, str], Plan], state: str
 ) -> None:
     """F90: 25,000 sleep in that queue."""
-    scans = _scans(plans[state, "empty poll"], "execution")
+    found = scans(plans[state, "empty poll"], "execution")
 
-    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in scans) <= 1
+    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in found) <= 1
 
 
 @each_state
 def test_claim_ends_no_sessions(plans: dict[tuple[str, str], Plan], state: str) -> None:
     """F19: sweeping is the reaper's, not the claim's."""
-    changed = [node for node in _nodes(plans[state, "claim"]) if node["Node Type"] == "ModifyTable"]
+    changed = [node for node in nodes(plans[state, "claim"]) if node["Node Type"] == "ModifyTable"]
 
     assert [(node["Operation"], node["Relation Name"]) for node in changed] == [("Update", "execution")]

@@ -7,7 +7,8 @@
 -- The end of a called child lets its parent go on; what a parent has called and, completed or cancelled, waits for no longer
 -- is asked to be cancelled (a failed one may be retried, and then asks for its children again). Where there are such
 -- relatives (`kin`), all rows are locked first (`held`), in one order; each is then written by one of the updates, by what
--- `held` has seen. Membership is asked by subquery, which is hashed: a join of CTEs would be quadratic.
+-- `held` has seen. Membership is asked by subqueries (`is true` keeps them from becoming joins): they are hashed, where a
+-- join of CTEs is quadratic on our connections.
 -- Locks: worker (shared), execution in the order of the ids.
 with me as materialized (
     select id from stepwell.worker where id = $1::uuid for key share
@@ -37,7 +38,7 @@ with me as materialized (
     where n.is_final and c.is_called and c.finished_at is null
     union all
     select c.parent_id, c.parent_id, 'newborn' from unnest($26::uuid[], $28::boolean[]) as c(parent_id, is_called)
-    where c.is_called and c.parent_id in (select id from ends where is_final)
+    where c.is_called and (c.parent_id in (select id from ends where is_final)) is true
 ), held as materialized (
     select e.id, e.owner is not distinct from me.id and e.id in (select id from ends) as is_written,
            e.cancel_requested_at is not null as is_cancelling
@@ -46,12 +47,12 @@ with me as materialized (
     order by uuid_send(e.id) for no key update of e
 ), closed as materialized (
     select h.id from held h
-    where h.is_written and h.id in (select id from ends where is_final)
+    where h.is_written and (h.id in (select id from ends where is_final)) is true
       and (h.is_cancelling or h.id in (select id from ends where status in ('completed', 'cancelled')))
 ), news as materialized (
-    select id from kin where is_its = 'parent' and because_of in (select id from held where is_written)
+    select id from kin where is_its = 'parent' and (because_of in (select id from held where is_written)) is true
 ), doomed as materialized (
-    select id from kin where is_its = 'child' and because_of in (select id from closed)
+    select id from kin where is_its = 'child' and (because_of in (select id from closed)) is true
 ), ch as (
     insert into stepwell.execution (id, workflow, queue, input, parent_id, parent_key, is_called, tags,
                                     status, due_at, finished_at, cancel_requested_at, cancel_reason, reason)

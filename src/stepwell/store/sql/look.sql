@@ -1,6 +1,7 @@
 -- The next event of each topic after a position; where there is none, the call is registered as waiting, under the lock of
 -- the topic's row. A sender either comes before: then this snapshot may have missed its event (`is_blind`), and the caller
--- looks again; or it finds the registration. Nothing is written where an event is found, nor for an execution that has ended.
+-- looks again; or it finds the registration. Nothing is written where an event is found, nor for an execution that has ended. (`is true` keeps a hashed
+-- subquery from becoming a quadratic join.)
 -- Locks: topic, in the order of (name, address), then wait.
 with n as materialized (
     select n.*, found.number, found.sent_at, found.payload,
@@ -23,7 +24,7 @@ with n as materialized (
 ), registered as (
     insert into stepwell.wait as w (execution_id, key, name, address, after, until_at)
     select distinct on (m.execution_id, m.key, m.name, m.address) m.execution_id, m.key, m.name, m.address, m.last, m.until_at from missing m
-    where (m.name, m.address, m.last) in (select name, address, last from t)
+    where ((m.name, m.address, m.last) in (select name, address, last from t)) is true
     on conflict (execution_id, key, name, address) do update set after = excluded.after, until_at = excluded.until_at
     where w.after <> excluded.after or w.until_at is distinct from excluded.until_at
 )

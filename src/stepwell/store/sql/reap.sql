@@ -24,7 +24,7 @@ with dead as (
     where e.id = any(array(select id from mine union select id from kin))
     order by uuid_send(e.id) for update
 ), cancelled as materialized (
-    select id from mine where is_ending and id in (select id from held where is_cancelling)
+    select id from mine where is_ending and (id in (select id from held where is_cancelling)) is true
 ), freed as (
     update stepwell.execution e
     set owner = null,

@@ -134,7 +134,7 @@ async def perform(pass_: Pass, call: Call, body: Body, *, is_deferrable: bool = 
             await pass_.store(FailedAttempt(pass_.id, call.key, attempt, retry_at, stored))
             attempt += 1
         except asyncio.CancelledError:
-            if pass_.closing is None:
+            if pass_.closing is None and not pass_.is_stray:
                 _note_cancelled(pass_, call)
             raise
         finally:

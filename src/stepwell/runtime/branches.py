@@ -98,6 +98,14 @@ def begin_workflow(own: Own, *, in_thread: bool) -> None:
     _branch.set(Branch(own, scope=Scope(), in_thread=in_thread))
 
 
+def begin_alone(own: Own) -> Branch:
+    """The same, for a branch that is told nothing any more."""
+    branch = Branch(own, scope=Scope())
+    branch.is_told = True
+    _branch.set(branch)
+    return branch
+
+
 @contextmanager
 def outside_the_workflow() -> Iterator[None]:
     """Tasks made within are the engine's: whether it makes any differs from pass to pass."""

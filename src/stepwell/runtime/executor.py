@@ -19,6 +19,7 @@ from stepwell.runtime.passes import EXPIRED, Closing, Pass, Suspend
 from stepwell.runtime.registry import Workflow
 from stepwell.runtime.step import Step
 from stepwell.runtime.sync_step import SyncStep
+from stepwell.runtime.undoing import undo
 from stepwell.stored_failures import encode_failure
 
 log = logging.getLogger("stepwell.execution")
@@ -65,11 +66,45 @@ async def _outcome(pass_: Pass, workflow: Workflow[Any, Any]) -> Outcome | None:
     timers = [timer for timer in (_timer(pass_, workflow), _deadline(pass_)) if timer is not None]
     _cancel(pass_)
     try:
-        own = await own_outcome(pass_, workflow) if pass_.closing is None else None
+        own = await own_outcome(pass_, workflow) if _may_run(pass_) else None
     finally:
         for timer in timers:
             timer.cancel()
-    return _closing_outcome(pass_, workflow, own)
+    outcome = _closing_outcome(pass_, workflow, own)
+    if pass_.undos and pass_.interruption is Closing.CANCELLED and isinstance(outcome, Completed):
+        outcome = CancelledOutcome("cancelled")  # which is what it will be
+    if pass_.undos and isinstance(outcome, Failed | CancelledOutcome):
+        return await _undone(pass_, workflow, outcome)
+    return outcome
+
+
+def _may_run(pass_: Pass) -> bool:
+    """One whose time is over is replayed as far as it came, to know what is to be undone."""
+    return pass_.closing is None or (pass_.closing is Closing.TIMED_OUT and pass_.execution.passes > 1)
+
+
+async def _undone(pass_: Pass, workflow: Workflow[Any, Any], outcome: Failed | CancelledOutcome) -> Outcome | None:
+    """The outcome once what the workflow did is undone; within its grace, where that is counted."""
+    if pass_.closing in (Closing.CANCELLED, Closing.EXPIRED):
+        return outcome
+    timer = None
+    if pass_.closing is Closing.TIMED_OUT:
+        left = (_end_of_time(pass_, workflow) + pass_.around.cancel_grace - pass_.now()).total_seconds()
+        if left <= 0:
+            return outcome
+        close = partial(pass_.close, Closing.TIMED_OUT, at_once=True)
+        timer = asyncio.get_running_loop().call_later(left, close)
+    try:
+        ended = await undo(pass_, outcome)
+    finally:
+        if timer is not None:
+            timer.cancel()
+    return ended or _closing_outcome(pass_, workflow, None)
+
+
+def _end_of_time(pass_: Pass, workflow: Workflow[Any, Any]) -> datetime:
+    assert workflow.timeout is not None
+    return pass_.execution.started_at + workflow.timeout
 
 
 async def own_outcome(pass_: Pass, workflow: Workflow[Any, Any]) -> Outcome | None:
@@ -128,7 +163,7 @@ def _timer(pass_: Pass, workflow: Workflow[Any, Any]) -> asyncio.TimerHandle | N
     """The workflow's timeout counts from its first pass, so neither a crash nor a retry moves it (F89)."""
     if workflow.timeout is None:
         return None
-    left = (pass_.execution.started_at + workflow.timeout - pass_.now()).total_seconds()
+    left = (_end_of_time(pass_, workflow) - pass_.now()).total_seconds()
     if left <= 0:
         pass_.close(Closing.TIMED_OUT)
         return None
@@ -191,7 +226,9 @@ def _timed(pass_: Pass, workflow: Workflow[Any, Any]) -> Iterator[_Until]:
     yield from (_Until(wait.until, wait.reason) for wait in pass_.waits if wait.until is not None)
     execution, grace = pass_.execution, pass_.around.cancel_grace
     if workflow.timeout is not None:
-        yield _Until(execution.started_at + workflow.timeout, "the workflow's timeout")
+        end = _end_of_time(pass_, workflow)
+        is_over = pass_.is_undoing and end <= pass_.now()
+        yield _Until(end + (grace if is_over else timedelta(0)), "the workflow's timeout")
     if execution.deadline_at is not None:
         yield _Until(execution.deadline_at + (grace if pass_.interruption else timedelta(0)), "the deadline")
     if pass_.interruption is Closing.CANCELLED:

@@ -25,9 +25,9 @@ from stepwell.core.model import (
 )
 from stepwell.core.replay import Replay, checked_key, checked_name
 from stepwell.core.retry import Retry
-from stepwell.errors import Cancelled, Diverged, InvalidOption, LeaseLost
+from stepwell.errors import Cancelled, Diverged, InvalidOption, LeaseLost, NotAllowed
 from stepwell.failpoints import failpoint
-from stepwell.runtime.branches import Branch, begin_workflow, current_branch, outside_the_workflow
+from stepwell.runtime.branches import Branch, begin_alone, begin_workflow, current_branch, outside_the_workflow
 from stepwell.runtime.context import running_step
 from stepwell.runtime.topics import Topics
 from stepwell.store.base import Backend
@@ -107,6 +107,10 @@ class Pass:
         self.was_told = False  # the workflow knows that it is to stop: it ends as cancelled, whatever it returns
         self.was_refused = False  # a durable call was cut: what the function returns or raises says nothing
         self.divergence: Diverged | None = None
+        self.undos: list[Any] = []  # the calls that undo what the workflow has done, as they were registered
+        self.is_undone = False  # some of them were made on an earlier pass: the workflow cannot go on
+        self._is_undoing = False
+        self._undoer: Branch | None = None
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         self._root: asyncio.Task[Any] | None = None
         self._over: asyncio.Future[None] | None = None
@@ -187,12 +191,42 @@ class Pass:
 
     async def admit(self) -> None:
         """Return if a durable call may be made; cut it if the pass is closing. Raises Cancelled once in a branch."""
+        if self.is_stray:
+            await self._loop.create_future()  # until it is cut
         if self.closing is not None:
             await self.stop()
         if self.is_to_be_told(current_branch()):
             if not self._active:
                 self._look_soon()
             await self._never(None)
+        if self.is_undone and not self._is_undoing:
+            what = "its compensations have run; start a new one"
+            raise NotAllowed(operation="go on with", execution_id=self.id, status="undone", because=what)
+
+    @property
+    def is_stray(self) -> bool:
+        """Whether this branch was left behind: only the one that undoes may go on."""
+        return self._is_undoing and current_branch() is not self._undoer
+
+    @property
+    def is_undoing(self) -> bool:
+        """Whether the function has ended, and what it did is being undone."""
+        return self._is_undoing
+
+    async def clear(self) -> None:
+        """Cut what the function has left behind, and let the pass go on for what undoes its work."""
+        self._is_undoing, self.closing, self.was_refused, self._is_cut, self._refusals = True, None, False, False, 0
+        self._stop_timer()
+        self.waits.clear()
+        left = {task for task in {*self._tasks, self._root} if task is not None and not task.done()}
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=SETTLE_SECONDS)
+
+    def begin_undoing(self) -> None:
+        """Make the current context the only branch that goes on."""
+        self._undoer = begin_alone(self._own)
 
     def is_to_be_told(self, branch: Branch | None) -> bool:
         """Whether the execution is being cancelled and the branch does not know it."""

@@ -14,7 +14,7 @@ from stepwell.core.replay import checked_name, derived_random, derived_uuid
 from stepwell.core.retry import Retry
 from stepwell.errors import InvalidOption
 from stepwell.inputs import NOTHING
-from stepwell.runtime import attempts, children, effects, firsts, mapping, sending, transacting, waits
+from stepwell.runtime import attempts, children, effects, firsts, mapping, sending, transacting, undoing, waits
 from stepwell.runtime.attempts import Call
 from stepwell.runtime.children import ChildCall
 from stepwell.runtime.context import current_step
@@ -170,6 +170,14 @@ class Step:
         key = self._pass.key(name)
         verify = kwargs.pop("verify", None)
         return await effects.run(self._pass, self._call(key, Kind.EFFECT, do, args, kwargs), verify)
+
+    def compensate_with(self, name: str, function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Have `function(*args, **kwargs)` run as a step of this name if the workflow does not complete.
+
+        When it fails, is cancelled or runs out of time, what was registered runs in reverse order, each with its
+        retries; one that fails leaves the others alone, and the execution names it. Nothing is done now.
+        """
+        undoing.register(self._pass, self._call(self._pass.key(name), Kind.STEP, function, args, kwargs))
 
     async def sleep(self, name: str, duration: DurationLike) -> None:
         """Return after the duration ("24h", a timedelta), counted from when it was first asked for.

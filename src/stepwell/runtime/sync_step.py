@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import CancelledError
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 from uuid import UUID
 
@@ -113,6 +114,10 @@ class SyncStep:
     def effect(self, name: str, do: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """See Step.effect."""
         return self._await(self._step.effect(name, do, *args, **kwargs))
+
+    def compensate_with(self, name: str, function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """See Step.compensate_with."""
+        self._await(_soon(partial(self._step.compensate_with, name, function, *args, **kwargs)))
 
     def sleep(self, name: str, duration: DurationLike) -> None:
         """See Step.sleep."""

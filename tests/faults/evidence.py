@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -18,11 +20,21 @@ Row = TypeVar("Row")
 
 
 class Promise(NamedTuple):
-    """An accepted start, and what a run without faults would make of it."""
+    """An accepted start, and what a run without faults would make of it; its children by the calls that start them.
+
+    One that is cancelled `at_will`, somewhere on its way, has done any part of that.
+    """
 
     result: Any
     steps: Set[str]
-    status: str
+    status: str = "completed"
+    children: Mapping[str, Promise] = MappingProxyType({})
+    at_will: bool = False
+
+    def cancelled(self) -> Promise:
+        """The same, when somebody cancels it and its children on their way."""
+        children = {key: child.cancelled() for key, child in self.children.items()}
+        return self._replace(status="cancelled", children=children, at_will=True)
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,8 @@ class Execution:
     status: str
     result: bytes | None
     reason: str | None
+    parent_id: UUID | None
+    parent_key: str | None
 
 
 @dataclass(frozen=True)
@@ -120,6 +134,30 @@ class Evidence:
     bookings: Sequence[Booking]
     runs: Sequence[Run]
     stuck: Sequence[str]
+
+    def children(self, identity: UUID) -> list[Execution]:
+        """What an execution has started."""
+        return self._children.get(identity, [])
+
+    @cached_property
+    def _children(self) -> dict[UUID | None, list[Execution]]:
+        found: dict[UUID | None, list[Execution]] = {}
+        for execution in self.executions.values():
+            found.setdefault(execution.parent_id, []).append(execution)
+        return found
+
+    @cached_property
+    def expected(self) -> Mapping[UUID, Promise]:
+        """What must come of every execution: of those that were started, and of their children."""
+        found = dict(self.promises)
+        left = list(found.items())
+        while left:
+            identity, promise = left.pop()
+            own = {child.id: promise.children.get(child.parent_key or "") for child in self.children(identity)}
+            known = {child: its for child, its in own.items() if its is not None}
+            found |= known
+            left += known.items()
+        return found
 
     def winners(self) -> dict[tuple[UUID, str], Stored]:
         """The stored result of each step of each execution."""

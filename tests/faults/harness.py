@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from stepwell import App, Handle
-from tests.faults import flows
+from tests.faults import flows, voyages
 from tests.faults.evidence import STUCK, Evidence, Promise, gather
 from tests.faults.invariants import violations
 from tests.faults.ledger import BELL, PATH, Ledger, Line
@@ -115,14 +115,44 @@ class Site:
         """Note that a start was accepted, and what must come of it."""
         self.promises[execution_id] = Promise(result, steps, status)
 
+    async def start_voyages(self, count: int, *, rest: float = REST) -> list[int]:
+        """Start voyages, whose numbers are the answer: each waits to be let go."""
+        numbers = range(len(self.promises), len(self.promises) + count)
+        handles = await self.app.start_many("voyage", [{"number": number, "rest": rest} for number in numbers])
+        for handle, number in zip(handles, numbers, strict=True):
+            self.promises[handle.id] = voyages.voyage_promise(number)
+        return list(numbers)
+
+    async def let_go(self, numbers: Iterable[int]) -> None:
+        """Send these voyages what they wait for, all of it twice."""
+        for number in numbers:
+            for payload in voyages.went(number):
+                for _ in range(2):
+                    await self.app.send_event("go", payload, key=f"port {number}", id=str(payload))
+
+    async def start_sieges(self, count: int) -> list[UUID]:
+        """Start sieges, which somebody has to cancel."""
+        handles = await self.app.start_many("siege", [{"number": number} for number in range(count)])
+        self.promises |= {handle.id: voyages.BESIEGED for handle in handles}
+        return [handle.id for handle in handles]
+
     async def finished(self, *, seconds: float = SECONDS) -> None:
         """Return once every execution has ended."""
-        steps = sum(len(promise.steps) for promise in self.promises.values())
+        steps = sum(len(promise.steps) for promise in self.promises.values() if not promise.at_will)
 
         async def is_finished() -> bool:
             return self.ledger.count("end") >= steps and not await self.unfinished()
 
         await self.until(is_finished, seconds=seconds)
+
+    async def waiting(self, count: int) -> None:
+        """Return once so many executions wait for an event or a child."""
+
+        async def are_enough() -> bool:
+            rows = await self.query("select count(*) from stepwell.execution where status = 'waiting'")
+            return bool(rows[0][0] >= count)
+
+        await self.until(are_enough)
 
     async def unfinished(self) -> int:
         """How many executions have not ended."""

@@ -56,6 +56,7 @@ async def _work(options: Options) -> None:
     from tests.faults import flows
 
     flows.slowness = options.slowness
+    importlib.import_module("tests.faults.voyages")
     if options.has_clockwork:
         importlib.import_module("tests.faults.clockwork")
     async with flows.app as app:

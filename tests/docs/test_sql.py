@@ -164,6 +164,15 @@ def test_runtime_role_gets_the_rights_that_the_statements_need_and_no_others() -
     assert rights_granted(blocks(OPERATIONS, "## Roles")[1]) == needed
 
 
+def test_doctor_asks_for_the_rights_that_the_page_grants() -> None:
+    listed = re.findall(
+        r"\('stepwell\.(\w+)', '\{([a-z,]+)\}'", (ROOT / "src/stepwell/cli/sql/lacking.sql").read_text()
+    )
+    asked = {(verb, table) for table, verbs in listed for verb in verbs.split(",") if verb != "select"}
+
+    assert asked == rights_granted(blocks(OPERATIONS, "## Roles")[1])
+
+
 def rights_needed(statement: str) -> Rights:
     written = re.findall(r"\b(insert into|update|delete from) stepwell\.(\w+)", statement)
     rights = {(verb.split()[0], table) for verb, table in written if table != "migration"}

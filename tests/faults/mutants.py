@@ -19,7 +19,7 @@ _DEAF: Changes = {
     "beat": [
         ("update stepwell.worker set expires_at = now() + $2::float8 * interval '1 second'\nwhere id = $1::uuid\n", ""),
         ("returning array", "select array"),
-        ("x.cancel_requested_at is not null", "x.cancel_requested_at is not null and $2::float8 > 0"),
+        ("x.is_told", "x.is_told and $2::float8 > 0"),
     ],
     "claim": [
         (
@@ -51,10 +51,10 @@ MUTANTS: dict[str, Changes] = {
     "claims take what others run": {
         "claim": [
             (
-                "and e.due_at >= $5::timestamptz and e.due_at <= now() and e.crashes < 2\n",
+                "and e.due_at >= $5::timestamptz and e.due_at <= now() and e.paused_at is null and e.crashes < 2\n",
                 "and e.finished_at is null\n",
             ),
-            ("e.due_at >= $5::timestamptz and e.crashes < 2", "e.due_at >= $5::timestamptz"),
+            ("e.due_at >= $5::timestamptz and e.paused_at is null and e.crashes < 2", "e.due_at >= $5::timestamptz"),
         ],
     },
 }

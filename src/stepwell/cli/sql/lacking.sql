@@ -2,16 +2,20 @@
 select privilege || ' on ' || name
 from (values
     ('stepwell.worker', '{select,insert,update,delete}'::text[]),
-    ('stepwell.execution', '{select,insert,update}'),
-    ('stepwell.checkpoint', '{select,insert,delete}'),
     ('stepwell.attempt', '{select,insert,update,delete}'),
-    ('stepwell.topic', '{select,insert,update}'),
-    ('stepwell.event', '{select,insert}'),
     ('stepwell.wait', '{select,insert,update,delete}'),
     ('stepwell.outbox', '{select,insert,update,delete}'),
+    ('stepwell.dispatch', '{select,insert,update,delete}'),
+    ('stepwell.searchable', '{select,insert,update,delete}'),
+    ('stepwell.leftover', '{select,insert,update,delete}'),
+    ('stepwell.execution', '{select,insert,update,delete}'),
+    ('stepwell.topic', '{select,insert,update,delete}'),
     ('stepwell.schedule', '{select,insert,update}'),
     ('stepwell.trigger', '{select,insert,update}'),
-    ('stepwell.dispatch', '{select,insert,update,delete}'),
+    ('stepwell.checkpoint', '{select,insert,delete}'),
+    ('stepwell.event', '{select,insert,delete}'),
+    ('stepwell.audit', '{select,insert}'),
+    ('stepwell.upkeep', '{select,update}'),
     ('stepwell.migration', '{select}'),
     ('stepwell.executions', '{select}')
 ) needed (name, privileges), unnest(privileges) privilege

@@ -53,6 +53,12 @@ def sample_app(database_url: str) -> App:
         return await step.wait_for_event("decision", event="approved", key=number)
 
     @app.workflow
+    async def charge(step: Step) -> str:
+        paid = await step.effect("pay", str, "paid")
+        await step.wait_for_event("go")
+        return paid
+
+    @app.workflow
     async def family(step: Step) -> None:
         await step.start("aside", sleeper)
         await step.call("decide", approval, {"number": "1"})

@@ -1,20 +1,18 @@
-"""`stepwell executions`: look at executions, cancel and retry them."""
+"""`stepwell executions`: look at executions, and change them."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
 
-from stepwell.cli.exits import FAILED
-from stepwell.cli.options import Target, database_options, output_options, to_moment
+from stepwell.cli.control import COMMANDS
+from stepwell.cli.filters import filter_options
+from stepwell.cli.options import Target, database_options, output_options, several
 from stepwell.cli.output import Cell, note, show_json, show_json_text, show_table
-from stepwell.core.status import Status
-from stepwell.errors import NotAllowed, UnknownExecution
 
 if TYPE_CHECKING:
     from stepwell.app.application import App
@@ -22,54 +20,30 @@ if TYPE_CHECKING:
     from stepwell.cli.outline import Outline
     from stepwell.core.model import Execution
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 LARGEST_PAGE = 1_000
-FACTS = ("status", "workflow", "key", "tags", "parent")
-TIMES = ("created_after", "created_before", "finished_after", "finished_before")
 
 
 @click.group("executions")
 def command() -> None:
-    """Look at executions, cancel and retry them."""
+    """Look at executions; cancel, retry, pause, resume and fork them."""
 
 
 # --- list ---------------------------------------------------------------------------------------------------------
 
 
-def _filter_options(command: F) -> F:
-    """What `list` and `search` know of the executions that are meant; the command gets them as `which`."""
-
-    @click.option(
-        "--status",
-        type=click.Choice([status.value for status in Status]),
-        multiple=True,
-        help="Only with this status; several are alternatives.",
-    )
-    @click.option("--workflow", help="Only of this workflow.")
-    @click.option("--key", help="Only with this key.")
-    @click.option("--tag", "tags", multiple=True, help="Only with this tag; of several, with all.")
-    @click.option("--parent", type=click.UUID, metavar="ID", help="Only those that this execution has started.")
-    @click.option("--created-after", metavar="TIME", callback=to_moment, help="Only accepted at this time or later.")
-    @click.option("--created-before", metavar="TIME", callback=to_moment, help="Only accepted earlier.")
-    @click.option("--finished-after", metavar="TIME", callback=to_moment, help="Only ended at this time or later.")
-    @click.option("--finished-before", metavar="TIME", callback=to_moment, help="Only ended earlier.")
-    @click.option(
+page_options = several(
+    filter_options,
+    click.option(
         "--limit", type=click.IntRange(1, LARGEST_PAGE), default=20, show_default=True, help="How many at most."
-    )
-    @click.option("--before", type=click.UUID, metavar="ID", help="Only those listed after this one: the next page.")
-    @output_options()
-    @database_options
-    @functools.wraps(command)
-    def with_filter(*args: Any, **options: Any) -> Any:
-        which = {fact: options.pop(fact) for fact in (*FACTS, *TIMES)}
-        return command(*args, which=which, **options)
-
-    return with_filter  # type: ignore[return-value]
+    ),
+    click.option("--before", type=click.UUID, metavar="ID", help="Only those listed after this one: the next page."),
+    output_options(),
+    database_options,
+)
 
 
 @command.command("list")
-@_filter_options
+@page_options
 def list_(target: Target, which: FilterOptions, limit: int, before: UUID | None, as_json: bool) -> None:
     """List executions, newest first.
 
@@ -81,7 +55,7 @@ def list_(target: Target, which: FilterOptions, limit: int, before: UUID | None,
 
 @command.command("search")
 @click.argument("text")
-@_filter_options
+@page_options
 def search(target: Target, text: str, which: FilterOptions, limit: int, before: UUID | None, as_json: bool) -> None:
     """Find executions by words.
 
@@ -187,70 +161,7 @@ def export(execution: UUID, target: Target, as_json: bool) -> None:  # noqa: ARG
     show_json_text(target.ask(read))
 
 
-# --- cancel, retry ------------------------------------------------------------------------------------------------
+# --- what changes them --------------------------------------------------------------------------------------------
 
-
-@command.command("cancel")
-@click.argument("executions", type=click.UUID, nargs=-1, required=True)
-@click.option("--reason", default="cancelled", show_default=True, help="Why, for whoever asks later.")
-@output_options()
-@database_options
-def cancel(executions: Sequence[UUID], target: Target, reason: str, as_json: bool) -> None:
-    """Cancel executions.
-
-    One that has not begun is cancelled at once; one that has begun is ended by a worker, and will end as cancelled.
-    """
-    _change(target, executions, lambda app, one: app.cancel(one, reason=reason), as_json=as_json)
-
-
-@command.command("retry")
-@click.argument("executions", type=click.UUID, nargs=-1, required=True)
-@output_options()
-@database_options
-def retry(executions: Sequence[UUID], target: Target, as_json: bool) -> None:
-    """Continue executions that failed or were cancelled.
-
-    Completed steps are kept, failed ones run again. One that is parked or waits before a retry goes on now.
-    """
-    _change(target, executions, lambda app, one: app.retry(one), as_json=as_json)
-
-
-def _change(
-    target: Target,
-    executions: Sequence[UUID],
-    change: Callable[[App, UUID], Awaitable[Status]],
-    *,
-    as_json: bool,
-) -> None:
-    """Tell of each what became of it, also when the database goes away in the middle. One refusal makes it exit 1."""
-    answers: list[dict[str, Any]] = []
-
-    async def change_all(app: App) -> None:
-        for one in executions:
-            answers.append(await _answer(change(app, one), one))
-            if not as_json:
-                _show_answer(answers[-1])
-
-    try:
-        target.ask(change_all)
-    finally:
-        if as_json:
-            show_json({"executions": answers})
-    if any("error" in answer for answer in answers):
-        click.get_current_context().exit(FAILED)
-
-
-async def _answer(change: Awaitable[Status], execution: UUID) -> dict[str, Any]:
-    try:
-        return {"id": execution, "status": await change}
-    except (NotAllowed, UnknownExecution) as error:
-        return {"id": execution, "error": str(error)}
-
-
-def _show_answer(answer: dict[str, Any]) -> None:
-    if "error" in answer:
-        note(answer["error"])
-    elif answer["status"] is Status.RUNNING:
-        click.echo(f"{answer['id']}  running; its worker is told, it will end as cancelled")
-    else:
-        click.echo(f"{answer['id']}  {answer['status']}")
+for _changing in COMMANDS:
+    command.add_command(_changing)

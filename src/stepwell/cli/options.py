@@ -111,6 +111,15 @@ def to_moment(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
+def several(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """One decorator that does what these do one below the other."""
+
+    def decorate(command: F) -> F:
+        return functools.reduce(lambda decorated, decorator: decorator(decorated), reversed(decorators), command)
+
+    return decorate
+
+
 def database_options(command: F) -> F:
     """--database and --schema; the command gets them as `target`."""
 

@@ -51,6 +51,22 @@ def failed_key(key: str, number: int) -> str:
     return f"{key}/#failed{number}"
 
 
+def patch_key(name: str) -> str:
+    """Of the decision about a patch. No call has such a key."""
+    return f"#patch/{name}"
+
+
+def is_patch_key(key: str) -> bool:
+    """Whether it is that of a decision about a patch."""
+    return key.startswith("#patch/")
+
+
+def call_of(key: str) -> str:
+    """The key of the call that stored this: `each` of the item `each/#3`. No call's own name has a `#`."""
+    call, mark, part = key.rpartition("/#")
+    return call if mark and "/" not in part else key
+
+
 def checked_name(name: object, of: str = "a step") -> str:
     """The name, if it can be that of such a thing. Raises InvalidOption."""
     if not isinstance(name, str) or not name or len(name) > MAX_NAME_LENGTH or _UNUSABLE.search(name):

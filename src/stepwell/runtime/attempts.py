@@ -149,7 +149,7 @@ def _note_cancelled(pass_: Pass, call: Call) -> None:
     if call.kind is not Kind.ITEM:
         stored = encode_failure(Failure(CANCELLED, "cancelled by the workflow"))
         row = NewCheckpoint(pass_.id, call.key, call.kind, call.digest, stored, is_failure=True)
-        pass_.around.commit.add(row).add_done_callback(asyncio.Future.exception)
+        pass_.note(row)
 
 
 def was_cancelled(stored: Checkpoint) -> bool:

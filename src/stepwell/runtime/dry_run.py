@@ -34,6 +34,7 @@ from stepwell.core.model import (
     Outcome,
     SessionId,
 )
+from stepwell.core.replay import call_of, is_patch_key
 from stepwell.errors import Diverged
 from stepwell.runtime.branches import counted_tasks
 from stepwell.runtime.executor import own_outcome
@@ -126,6 +127,9 @@ class _DryPass(Pass):
         finally:
             self.enter()
 
+    def note(self, row: NewCheckpoint) -> None:
+        """Nothing is stored."""
+
     def give_up(self) -> None:
         self._is_stuck = True
         self.close(Closing.ENDED, at_once=True)
@@ -138,7 +142,7 @@ class _DryPass(Pass):
             place=self._place(self.divergence.step) if self.divergence else self._place_of_next(),
             begins=tuple(self._begins),
             waits_for=self._waits_for(),
-            unreached=tuple(key for key in stored if _call_of(key) not in self._met),
+            unreached=tuple(key for key in stored if call_of(key) not in self._met and not is_patch_key(key)),
             outcome=own if has_ended and isinstance(own, Completed | Failed) else None,
             is_stuck=self._is_stuck,
         )
@@ -153,16 +157,10 @@ class _DryPass(Pass):
 
     def _place(self, key: Key) -> Place | None:
         """Where the call is made; for the input, where the function begins."""
-        if (call := _call_of(key)) in self._met:
+        if (call := call_of(key)) in self._met:
             return self._met[call]
         code = getattr(self._function, "__code__", None)
         return None if code is None else Place(code.co_filename, code.co_firstlineno)
-
-
-def _call_of(key: Key) -> Key:
-    """The key of the call that stored this: `each` of the item `each/#3`. No call's own name has a `#`."""
-    call, mark, part = key.rpartition("/#")
-    return call if mark and "/" not in part else key
 
 
 class _HistoryStore(MemoryStore):

@@ -107,6 +107,8 @@ class Pass:
         self.was_told = False  # the workflow knows that it is to stop: it ends as cancelled, whatever it returns
         self.was_refused = False  # a durable call was cut: what the function returns or raises says nothing
         self.divergence: Diverged | None = None
+        self.met: set[Key] = set()  # the calls that were made so far
+        self.patches: dict[Key, bool] = {}  # what was decided on this pass
         self.undos: list[Any] = []  # the calls that undo what the workflow has done, as they were registered
         self.is_undone = False  # some of them were made on an earlier pass: the workflow cannot go on
         self._is_undoing = False
@@ -145,18 +147,25 @@ class Pass:
 
     def key(self, name: str, earlier: str | None = None) -> Key:
         """The key of the durable call being made; under its earlier name if that is what is stored."""
+        branch = self.check_place(name)
+        self._activity += 1
+        key, scope = branch.key(checked_name(name))
+        checked_key(key)
+        self.met.add(key)
+        if earlier is not None and not self.replay.knows(key):
+            old = scope.renamed(key, name, checked_name(earlier))
+            self.met.add(old)
+            return old if self.replay.knows(old) else key
+        return key
+
+    def check_place(self, name: str) -> Branch:
+        """The branch that makes the call. Raises InvalidOption when it is none of the workflow's."""
         if running_step.get() is not None:
             raise InvalidOption(f"'{name}' is called inside a step; steps do not nest, call it from the workflow")
         branch = current_branch()
         if branch is None or threading.get_ident() != self._thread:
             raise InvalidOption(f"'{name}' is called outside its workflow; use step.map for parallel work in threads")
-        self._activity += 1
-        key, scope = branch.key(checked_name(name))
-        checked_key(key)
-        if earlier is not None and not self.replay.knows(key):
-            old = scope.renamed(key, name, checked_name(earlier))
-            return old if self.replay.knows(old) else key
-        return key
+        return branch
 
     # --- going on, waiting, ending --------------------------------------------------------------------------------
 
@@ -326,6 +335,10 @@ class Pass:
                 await stored
         except LeaseLost:
             self.lose()
+
+    def note(self, row: NewCheckpoint) -> None:
+        """Store the row without waiting for it: later rows of the execution are stored after it."""
+        self.around.commit.add(row).add_done_callback(asyncio.Future.exception)
 
     def lose(self) -> NoReturn:
         """The session has ended: cut everything, store nothing."""

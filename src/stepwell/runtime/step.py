@@ -14,7 +14,7 @@ from stepwell.core.replay import checked_name, derived_random, derived_uuid
 from stepwell.core.retry import Retry
 from stepwell.errors import InvalidOption
 from stepwell.inputs import NOTHING
-from stepwell.runtime import attempts, children, effects, firsts, mapping, sending, transacting, undoing, waits
+from stepwell.runtime import attempts, children, effects, firsts, mapping, patches, sending, transacting, undoing, waits
 from stepwell.runtime.attempts import Call
 from stepwell.runtime.children import ChildCall
 from stepwell.runtime.context import current_step
@@ -314,6 +314,14 @@ class Step:
     def random(self) -> float:
         """A random number, 0 <= x < 1, the same on every pass."""
         return derived_random(self._pass.seed, self._pass.key("random"))
+
+    def patched(self, patch: str) -> bool:
+        """Whether this execution is to take the new way: False for those that went past this place before it was there.
+
+        Decided when it is first asked, and stored: it is the same on every pass and wherever in the workflow it is
+        asked again. Any text names a patch; one is never used for a second change.
+        """
+        return patches.patched(self._pass, patch)
 
     @property
     def execution_id(self) -> UUID:

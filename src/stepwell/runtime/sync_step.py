@@ -222,6 +222,10 @@ class SyncStep:
         """See Step.random."""
         return self._await(_soon(self._step.random))
 
+    def patched(self, patch: str) -> bool:
+        """See Step.patched."""
+        return self._await(_soon(partial(self._step.patched, patch)))
+
     @property
     def execution_id(self) -> UUID:
         """See Step.execution_id."""

@@ -61,7 +61,7 @@ def sample_app(database_url: str) -> App:
     @app.workflow
     async def family(step: Step) -> None:
         await step.start("aside", sleeper)
-        await step.call("decide", approval, {"number": "1"})
+        await step.call("decide", approval, "1")
 
     return app
 
@@ -90,11 +90,11 @@ def with_worker(database_url: str, work: Callable[[App], Coroutine[Any, Any, T]]
     return asyncio.run(whole())
 
 
-def parked(database_url: str, workflow: str, given: dict[str, Any] | None = None) -> str:
+def parked(database_url: str, workflow: str, given: dict[str, Any] | None = None, **options: Any) -> str:
     """The id of an execution that waits for an event or a child."""
 
     async def work(app: App) -> UUID:
-        handle = await app.start_json(workflow, None if given is None else json.dumps(given).encode())
+        handle = await app.start_json(workflow, None if given is None else json.dumps(given).encode(), **options)
         async for news in follow(await app.open(), handle.id):
             if isinstance(news, Waits) and await handle.status() is Status.WAITING:
                 break

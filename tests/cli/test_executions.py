@@ -11,12 +11,14 @@ import psycopg
 import pytest
 
 from stepwell import App, Handle, Step
+from stepwell.cli.family import MAX_CHILDREN, family_of, lines
 from stepwell.cli.follow import Waits, follow
 from stepwell.core.model import Completed, ExecutionId
 from stepwell.runtime.dry_run import DryRun, dry_run
 from stepwell.runtime.history import History, history_from_json
+from stepwell.store.memory import MemoryStore
 from tests.cli.conftest import Cli
-from tests.cli.sample import ended, sample_app, with_worker
+from tests.cli.sample import ended, parked, sample_app, with_worker
 
 
 def started(cli: Cli, workflow: str = "pay", *options: str) -> str:
@@ -247,6 +249,56 @@ def test_an_unknown_execution_is_a_sentence_and_1(cli: Cli) -> None:
 
     assert answer.exit_code == 1
     assert answer.stderr == f"Error: there is no execution {unknown}; it may have been removed by retention\n"
+
+
+def test_a_parent_is_shown_with_its_children_as_a_tree_and_they_with_their_parent(cli: Cli, database_url: str) -> None:
+    execution = parked(database_url, "family")
+
+    shown = document(cli, "show", execution)
+    aside, decide = shown["children"]
+    text = cli("executions", "show", execution).stdout
+    child = cli("executions", "show", decide["id"]).stdout
+
+    assert (aside["workflow"], aside["parent_key"], aside["children"]) == ("sleeper", "aside", [])
+    assert (decide["workflow"], decide["parent_id"], shown["unshown_children"]) == ("approval", execution, 0)
+    assert f"├─ {aside['id']}" in text
+    assert f"└─ {decide['id']}" in text
+    assert f"{execution}  decide" in child
+
+
+def test_what_an_execution_waits_for_its_deadline_and_what_was_done_to_it_are_shown(
+    cli: Cli, database_url: str
+) -> None:
+    execution = parked(database_url, "approval", {"number": "4711"}, deadline="7d")
+    cli("executions", "pause", execution, "--by", "ann")
+
+    shown, text = document(cli, "show", execution), cli("executions", "show", execution).stdout
+
+    assert [(one["name"], one["key"], one["step"]) for one in shown["waits"]] == [("approved", "4711", "decision")]
+    assert [(one["action"], one["by"]) for one in shown["audit"]] == [("pause", "ann")]
+    assert shown["deadline_at"] is not None
+    assert {"WAITS", "EXECUTION", "deadline"} <= set(text.split())
+
+
+async def test_a_large_family_is_cut_and_says_how_many_are_left_out() -> None:
+    async with App(MemoryStore()) as app:
+
+        @app.workflow
+        async def child(n: int) -> int:
+            return n
+
+        @app.workflow
+        async def parent(step: Step) -> None:
+            await step.map("each", child, range(MAX_CHILDREN + 2), concurrency=100)
+
+        async with app.worker():
+            handle = await app.start(parent)
+            await handle.result(timeout="30s")
+        family = await family_of(app, await app.get(handle.id))
+
+    shown = [before for before, _ in lines(family)]
+    assert len(shown) == MAX_CHILDREN + 1
+    assert shown[-1] == "└─ and 2 more"
 
 
 # --- export -------------------------------------------------------------------------------------------------------

@@ -102,11 +102,16 @@ def list_(name: str | None, key: str | None, to: UUID | None, limit: int, target
     if waits:
         if events:
             click.echo()
-        show_table(["WAITS", "STEP", "EVENT", "KEY", "WORKFLOW", "UNTIL"], [_wait_row(one) for one in waits])
+        show_waits(waits)
     if not events and not waits:
         note("there are no such events, and nobody waits for one")
     elif limit in (len(events), len(waits)):
         note(f"there may be more than {limit:,}: name the event, its key, or a larger --limit")
+
+
+def show_waits(waits: Sequence[WaitRecord]) -> None:
+    """Who waits for what, for people."""
+    show_table(["WAITS", "STEP", "EVENT", "KEY", "WORKFLOW", "UNTIL"], [_wait_row(one) for one in waits])
 
 
 def wait_document(wait: WaitRecord) -> dict[str, Any]:

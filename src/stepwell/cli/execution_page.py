@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 import click
 
-from stepwell.cli.outline import Outline
+from stepwell.cli.audit import audit_document, show_audit
+from stepwell.cli.events import show_waits, wait_document
+from stepwell.cli.family import Node, family_of, lines
+from stepwell.cli.outline import Outline, outline_of
 from stepwell.cli.output import Cell, clean, note, show_fields, show_json_text, show_table, show_text
 from stepwell.cli.shown import (
     ending_document,
@@ -21,29 +26,74 @@ from stepwell.cli.shown import (
     step_document,
     traceback_of,
 )
-from stepwell.core.model import Execution, Kind, StepRecord
+from stepwell.core.model import AuditRecord, Execution, Kind, StepRecord, WaitRecord
+
+if TYPE_CHECKING:
+    from stepwell.app.application import App
 
 COLUMNS = ("STEP", "KIND", "STATE", "ATTEMPT", "TIME", "VALUE")
 
 
-def document(execution: Execution, outline: Outline) -> dict[str, Any]:
+class Page(NamedTuple):
+    """All that is shown of an execution."""
+
+    execution: Execution
+    outline: Outline
+    waits: Sequence[WaitRecord]
+    family: Node
+    audit: Sequence[AuditRecord]
+
+
+async def read_page(app: App, execution_id: UUID) -> Page:
+    """Raises UnknownExecution."""
+    execution = await app.get(execution_id)
+    return Page(
+        execution,
+        await outline_of((await app.open()).store, execution.id),
+        await app.waits(execution_id=execution.id),
+        await family_of(app, execution),
+        await app.audit(execution.id),
+    )
+
+
+def document(page: Page) -> dict[str, Any]:
     """The same for programs. `items` counts what each map has stored."""
+    execution, outline = page.execution, page.outline
     return {
         **execution_document(execution),
         "input": raw(execution.input),
         **ending_document(execution),
         "steps": [step_document(record) for record in outline.records],
         "items": outline.items,
+        "waits": [wait_document(wait) for wait in page.waits],
+        "children": _children(page.family),
+        "unshown_children": page.family.unshown,
+        "audit": [audit_document(record) for record in page.audit],
     }
 
 
-def show_page(execution: Execution, outline: Outline, *, with_traceback: bool) -> None:
+def _children(node: Node) -> list[dict[str, Any]]:
+    return [
+        {**execution_document(child.execution), "children": _children(child), "unshown_children": child.unshown}
+        for child in node.children
+    ]
+
+
+def show_page(page: Page, *, with_traceback: bool) -> None:
     """Where it is and why, what it has done, what came of it."""
+    execution, outline = page.execution, page.outline
     show_fields([field for field in _header(execution) if field[1]])
     rows = [_step_row(record, outline.items) for record in outline.records]
     if rows := rows + _unfinished_maps(outline):
         click.echo()
         show_table(COLUMNS, rows)
+    if page.waits:
+        click.echo()
+        show_waits(page.waits)
+    _show_children(page.family)
+    if page.audit:
+        click.echo()
+        show_audit(page.audit)
     _show_payload("input", execution.input)
     _show_payload("result", execution.result)
     if execution.error is not None:
@@ -59,13 +109,27 @@ def _header(execution: Execution) -> list[tuple[str, str | Cell]]:
         ("queue", execution.queue),
         ("key", execution.key or ""),
         ("tags", ", ".join(execution.tags)),
+        ("parent", f"{execution.parent_id}  {execution.parent_key}" if execution.parent_id else ""),
         ("created", moment(execution.created_at)),
         ("started", moment(execution.started_at)),
         ("finished", moment(execution.finished_at)),
         ("due", moment(execution.due_at)),
+        ("deadline", moment(execution.deadline_at)),
         ("passes", str(execution.passes)),
         ("crashes", str(execution.crashes)),
     ]
+
+
+def _show_children(family: Node) -> None:
+    rows: list[list[str | Cell]] = [
+        [before, "", "", "", ""]
+        if child is None
+        else [f"{before}{child.id}", status_cell(child.status), child.workflow, child.parent_key or "", child.why or ""]
+        for before, child in lines(family)
+    ]
+    if rows:
+        click.echo()
+        show_table(["CHILDREN", "STATUS", "WORKFLOW", "STARTED BY", "WHY"], rows)
 
 
 def _step_row(record: StepRecord, items: dict[str, int]) -> list[str | Cell]:

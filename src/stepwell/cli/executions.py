@@ -13,11 +13,11 @@ from stepwell.cli.control import COMMANDS
 from stepwell.cli.filters import filter_options
 from stepwell.cli.options import Target, database_options, output_options, several
 from stepwell.cli.output import Cell, note, show_json, show_json_text, show_table
+from stepwell.cli.tail import tail
 
 if TYPE_CHECKING:
     from stepwell.app.application import App
     from stepwell.app.filters import FilterOptions
-    from stepwell.cli.outline import Outline
     from stepwell.core.model import Execution
 
 LARGEST_PAGE = 1_000
@@ -119,23 +119,15 @@ def _show_list(page: Sequence[Execution]) -> None:
 def show(execution: UUID, target: Target, traceback: bool, as_json: bool) -> None:
     """Show one execution.
 
-    Where it is and why, its steps, its input, its result or error.
+    Where it is and why, its steps, what it waits for, its children, what was done to it, its input and its end.
     """
+    from stepwell.cli.execution_page import document, read_page, show_page
 
-    async def read(app: App) -> tuple[Execution, Outline]:
-        from stepwell.cli.outline import outline_of
-
-        client = await app.open()
-        found = await app.get(execution)
-        return found, await outline_of(client.store, found.id)
-
-    found, outline = target.ask(read)
-    from stepwell.cli.execution_page import document, show_page
-
+    page = target.ask(lambda app: read_page(app, execution))
     if as_json:
-        show_json(document(found, outline))
+        show_json(document(page))
     else:
-        show_page(found, outline, with_traceback=traceback)
+        show_page(page, with_traceback=traceback)
 
 
 # --- export -------------------------------------------------------------------------------------------------------
@@ -161,7 +153,7 @@ def export(execution: UUID, target: Target, as_json: bool) -> None:  # noqa: ARG
     show_json_text(target.ask(read))
 
 
-# --- what changes them --------------------------------------------------------------------------------------------
+# --- tail, and what changes them ----------------------------------------------------------------------------------
 
-for _changing in COMMANDS:
-    command.add_command(_changing)
+for _other in (tail, *COMMANDS):
+    command.add_command(_other)

@@ -243,12 +243,14 @@ class RetryAfter(StepwellError):
 class Diverged(StepwellError):
     """The workflow's code no longer fits its history; the execution is parked and goes on when the code fits again."""
 
-    def __init__(self, *, step: str, expected: str, met: str, message: str | None = None) -> None:
+    def __init__(
+        self, *, step: str, expected: str, met: str, message: str | None = None, way_out: str | None = None
+    ) -> None:
         self.step, self.expected, self.met = step, expected, met
         super().__init__(
             message
             or f"'{step}' is {expected} in this execution's history, but the code now makes it {met};"
-            " restore the step, rename it (was=) or start a new execution"
+            f" {way_out or 'restore the step, rename it (was=) or start a new execution'}"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stepwell.core.model import Ending, Suspended
+from stepwell.core.model import Ending, Order, Suspended
 from stepwell.core.status import Status
 from tests.store.world import DONE, FAILED, HOUR, STOPPED, World, checkpoint, unknown
 
@@ -37,6 +37,18 @@ async def test_running_execution_is_cancelled_by_its_worker(world: World) -> Non
     assert answer == (Status.RUNNING, True)
     seen = await world.see(started)
     assert (seen.status, seen.why, seen.finished_at) == (Status.RUNNING, "being cancelled by host:7", None)
+
+
+async def test_worker_is_told_when_and_why_its_execution_is_to_be_cancelled(world: World) -> None:
+    session = await world.worker()
+    mine, other = await world.running(session), await world.running(session)
+    await world.store.cancel(mine, reason="duplicate order")
+
+    orders = await world.store.orders([mine, other])
+
+    assert orders[mine].cancel_reason == "duplicate order"
+    assert orders[mine].cancel_requested_at is not None
+    assert orders[other] == Order(None, None, is_paused=False)
 
 
 async def test_heartbeat_tells_which_executions_are_to_be_cancelled(world: World) -> None:

@@ -14,8 +14,6 @@ from stepwell.app.checks import (
     checked_choice,
     checked_count,
     checked_deadline,
-    checked_tags,
-    checked_text,
     execution_id_of,
     unchecked_json,
 )
@@ -34,6 +32,7 @@ from stepwell.core.replay import checked_name
 from stepwell.core.retention import RetentionLike
 from stepwell.core.retry import Retry
 from stepwell.core.status import Status
+from stepwell.core.texts import checked_tags, checked_text
 from stepwell.core.triggers import Trigger
 from stepwell.errors import InvalidOption
 from stepwell.inputs import NOTHING

@@ -14,15 +14,12 @@ from stepwell.core.duration import DurationLike
 from stepwell.core.model import ExecutionId
 from stepwell.core.payload import pack
 from stepwell.core.status import Status
+from stepwell.core.texts import checked_text
 from stepwell.errors import InvalidInput, InvalidOption, InvalidValue
 from stepwell.runtime.functions import duration_option
 from stepwell.runtime.times import aware
 
 Deadline = datetime | DurationLike
-
-MAX_KEY_LENGTH = 500  # characters
-MAX_KEY_BYTES = 1_800  # an index entry holds 2,704, and a workflow's name takes up to 800 of them
-MAX_TAGS = 50
 
 
 def unchecked_json(workflow: str, text: bytes | None) -> bytes:
@@ -46,20 +43,6 @@ def execution_id_of(value: UUID | str) -> ExecutionId:
         raise InvalidOption(f"{value!r:.100} is no execution id; it looks like 0192f0c1-...-...") from None
 
 
-def checked_text(option: str, value: str) -> str:
-    """Text that the database can store and index. Raises InvalidOption."""
-    if not isinstance(value, str):
-        raise InvalidOption(f"{option} {value!r:.100} is no text")
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        raise InvalidOption(f"{option} {value!r:.100} has a lone surrogate, which is no character") from None
-    if not value or len(value) > MAX_KEY_LENGTH or size > MAX_KEY_BYTES or "\0" in value:
-        limits = f"1 to {MAX_KEY_LENGTH} characters in {MAX_KEY_BYTES:,} bytes"
-        raise InvalidOption(f"{option} {value!r:.100}: use {limits}, without NUL")
-    return value
-
-
 def checked_deadline(deadline: Deadline | None) -> datetime | timedelta | None:
     """A time that says its zone, or a duration that is not zero. Raises InvalidOption."""
     return aware("deadline", deadline) if isinstance(deadline, datetime) else duration_option("deadline", deadline)
@@ -74,17 +57,6 @@ def checked_status(value: Status | str) -> Status:
         return Status(value)
     except ValueError:
         raise InvalidOption(f"{value!r:.100} is no status; there are: {', '.join(Status)}") from None
-
-
-def checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(tags, str):
-        raise InvalidOption(f"tags is the text {tags!r:.100}; give a list of texts")
-    if len(tags) > MAX_TAGS:
-        raise InvalidOption(f"{len(tags)} tags are too many, use at most {MAX_TAGS}")
-    for tag in tags:
-        if "\n" in checked_text("tag", tag):
-            raise InvalidOption(f"tag {tag!r:.100}: use one line")
-    return tuple(tags)
 
 
 def checked_count(option: str, value: int) -> int:

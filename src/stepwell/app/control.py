@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, Unpack
 from uuid import UUID
 
-from stepwell.app.checks import checked_filter, checked_text, execution_id_of
+from stepwell.app.checks import checked_filter, execution_id_of
 from stepwell.app.filters import FilterOptions, filter_of
 from stepwell.app.handle import Handle
 from stepwell.app.opening import Opening
@@ -19,6 +19,7 @@ from stepwell.codec import codec_for
 from stepwell.core.model import AuditRecord, ExecutionId, NewFork
 from stepwell.core.roundtrip import is_plain
 from stepwell.core.status import Status
+from stepwell.core.texts import checked_text
 from stepwell.errors import InvalidOption, InvalidValue, NotAllowed, UnknownExecution, UnknownStep
 from stepwell.inputs import NOTHING
 from stepwell.runtime.sending import encoded

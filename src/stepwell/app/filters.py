@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any, TypedDict, get_type_hints
 from uuid import UUID
 
-from stepwell.app.checks import checked_filter, checked_status, checked_tags, checked_text, execution_id_of
+from stepwell.app.checks import checked_filter, checked_status, execution_id_of
 from stepwell.core.model import Filter
 from stepwell.core.search import MAX_WORDS, ids_like, words_of
 from stepwell.core.status import Status
+from stepwell.core.texts import checked_tags, checked_text
 from stepwell.errors import InvalidOption
 from stepwell.runtime.registry import Workflow
 

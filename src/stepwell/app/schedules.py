@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from stepwell.app.checks import checked_text
 from stepwell.app.handle import Handle
 from stepwell.app.opening import Opening
 from stepwell.core.dispatching import EventTrigger
 from stepwell.core.schedule import Schedule
+from stepwell.core.texts import checked_text
 from stepwell.errors import UnknownSchedule
 from stepwell.runtime.scheduler import start_one_now
 from stepwell.store.base import Catalog

@@ -315,7 +315,8 @@ class Execution:
 class Order:
     """What a worker is told of an execution it runs."""
 
-    is_cancelling: bool
+    cancel_requested_at: datetime | None
+    cancel_reason: str | None
     is_paused: bool
 
 

@@ -18,6 +18,9 @@ PAYLOAD_LIMIT_BYTES = 1024 * 1024
 TEXT_LIMIT_BYTES = 16 * PAYLOAD_LIMIT_BYTES
 """Most bytes of JSON text, whatever it compresses to: no stored value can blow up a worker that reads it."""
 
+WRAPPING_BYTES = 16 * 1024
+"""What the outcome of a wait may take beyond its payload: which event it was, and what compresses worse with it."""
+
 COMPRESS_ABOVE_BYTES = 64 * 1024
 """Below this, compression costs more time than the bytes it saves."""
 
@@ -28,15 +31,18 @@ _COMPRESSED = b"\x01"
 _FASTEST = 1  # level 6 takes four times as long for a tenth fewer bytes
 
 
-def pack(text: bytes) -> bytes:
-    """The bytes to store for a JSON text. `PayloadTooLarge` when they, or the text, are above the limit."""
+def pack(text: bytes, *, extra_bytes: int = 0) -> bytes:
+    """The bytes to store for a JSON text. `PayloadTooLarge` when they, or the text, are above the limit.
+
+    `extra_bytes` are allowed beyond it, for what the engine wraps around a value that was within it.
+    """
     size = len(text)
     if size <= COMPRESS_ABOVE_BYTES:
         return text
-    if size > TEXT_LIMIT_BYTES:
+    if size > TEXT_LIMIT_BYTES + extra_bytes:
         raise PayloadTooLarge(size_bytes=size, limit_bytes=TEXT_LIMIT_BYTES)
     packed = min(text, _COMPRESSED + zlib.compress(text, _FASTEST), key=len)
-    if len(packed) > PAYLOAD_LIMIT_BYTES:
+    if len(packed) > PAYLOAD_LIMIT_BYTES + extra_bytes:
         raise PayloadTooLarge(size_bytes=len(packed), limit_bytes=PAYLOAD_LIMIT_BYTES)
     return packed
 
@@ -45,13 +51,14 @@ def unpack(data: bytes) -> bytes:
     """The JSON text of stored bytes. Takes bounded memory, also when the bytes were made to expand without end."""
     if not data.startswith(_COMPRESSED):
         return data
+    limit_bytes = TEXT_LIMIT_BYTES + WRAPPING_BYTES
     inflater = zlib.decompressobj()
     try:
-        text = inflater.decompress(memoryview(data)[1:], TEXT_LIMIT_BYTES + 1)
+        text = inflater.decompress(memoryview(data)[1:], limit_bytes + 1)
     except zlib.error as error:
         raise InvalidValue(path="$", reason=f"is stored damaged: {error}") from error
-    if len(text) > TEXT_LIMIT_BYTES:
-        raise PayloadTooLarge(size_bytes=len(text), limit_bytes=TEXT_LIMIT_BYTES)
+    if len(text) > limit_bytes:
+        raise PayloadTooLarge(size_bytes=len(text), limit_bytes=limit_bytes)
     if not inflater.eof or inflater.unused_data:
         raise InvalidValue(path="$", reason="is stored damaged: it does not end where it should")
     return text

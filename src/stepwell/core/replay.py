@@ -118,10 +118,16 @@ class Replay:
         return tried.retry_at if tried else None
 
 
+_OTHER_ARGUMENTS = (
+    "restore the step, give it another name, start a new execution, or, where they depend on which task is done first,"
+    " let step.first decide"
+)
+
+
 def check_arguments(key: str, stored: int, met: int) -> None:
     """Raise Diverged when a completed call was made with other arguments than this one."""
     if stored != met:
-        raise Diverged(step=key, expected="called with other arguments", met="with these")
+        raise Diverged(step=key, expected="called with other arguments", met="with these", way_out=_OTHER_ARGUMENTS)
 
 
 def idempotency_key(execution_id: UUID, key: str) -> str:

@@ -179,15 +179,23 @@ def _deadline(pass_: Pass) -> asyncio.TimerHandle | None:
     if left <= 0 and pass_.execution.passes == 1:
         pass_.close(Closing.EXPIRED)
         return None
+    if left <= 0:
+        _expire(pass_, deadline)  # before the code gets to diverge, which would park it for ever
+        return None
+    return asyncio.get_running_loop().call_later(left, _expire, pass_, deadline)
+
+
+def _expire(pass_: Pass, deadline: datetime) -> None:
     until = deadline + pass_.around.cancel_grace
-    return asyncio.get_running_loop().call_later(max(left, 0), partial(pass_.interrupt, Closing.EXPIRED, until=until))
+    pass_.interrupt(Closing.EXPIRED, asked_at=deadline, until=until, reason=EXPIRED)
 
 
 def _cancel(pass_: Pass) -> None:
     """Somebody asked for it before this pass began."""
-    asked_at = pass_.execution.cancel_requested_at
+    asked_at, why = pass_.execution.cancel_requested_at, pass_.execution.cancel_reason
     if asked_at is not None:
-        pass_.interrupt(Closing.CANCELLED, until=asked_at + pass_.around.cancel_grace)
+        until = asked_at + pass_.around.cancel_grace
+        pass_.interrupt(Closing.CANCELLED, asked_at=asked_at, until=until, reason=why)
 
 
 def _closing_outcome(pass_: Pass, workflow: Workflow[Any, Any], own: Outcome | None) -> Outcome | None:
@@ -195,7 +203,7 @@ def _closing_outcome(pass_: Pass, workflow: Workflow[Any, Any], own: Outcome | N
     match pass_.closing:
         case Closing.LOST:
             return None
-        case Closing.DIVERGED if pass_.interruption is not Closing.CANCELLED:  # else: code that fits may never come
+        case Closing.DIVERGED if pass_.interruption is None:  # else: code that fits may never come
             return Suspended(pass_.now() + PARKED_FOR, f"parked: {pass_.divergence}; not looked at again")
         case Closing.TIMED_OUT:
             return _timed_out(workflow)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from stepwell.codec import digest
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import Checkpoint, Child, Event, Kind, NewCheckpoint
+from stepwell.core.replay import checked_name
 from stepwell.errors import Diverged, InvalidOption
 from stepwell.runtime import children
 from stepwell.runtime.attempts import check_digest, step_failed
@@ -60,6 +61,12 @@ async def run(pass_: Pass, key: Key, waits: Mapping[str, AnyWait]) -> First:
     """The first of the waits to end, the same on every replay. Raises StepFailed when that one failed."""
     if not waits:
         raise InvalidOption(f"first '{key}': give at least one wait by name, as in late=step.timer('7d')")
+    for label, wait in waits.items():
+        checked_name(label, "a wait")
+        if not isinstance(wait, EventWait | TimerWait | ChildCall):
+            raise InvalidOption(
+                f"first '{key}': {label} is {wait!r:.100}; give what step.event, step.timer or step.child makes"
+            )
     try:
         return await _first(pass_, key, waits)
     except Diverged as error:
@@ -92,9 +99,7 @@ async def _first(pass_: Pass, key: Key, waits: Mapping[str, AnyWait]) -> First:
 async def _look(pass_: Pass, key: Key, waits: Mapping[str, AnyWait], untils: Mapping[str, datetime]) -> First | None:
     """What has ended the waits, once it is stored; None: nothing yet."""
     now = pass_.now()  # before the looks: an event that they do not see is sent after this
-    until = min(untils.values(), default=None)
-    found = await _together(_state(pass_, key, label, wait, until) for label, wait in waits.items())
-    states = dict(zip(waits, found, strict=True))
+    states = await _states(pass_, key, waits, min(untils.values(), default=None))
     ended = [
         _Ended(at, place, label, states[label])
         for place, label in enumerate(waits)
@@ -110,6 +115,23 @@ async def _look(pass_: Pass, key: Key, waits: Mapping[str, AnyWait], untils: Map
     await pass_.store(row)
     await _withdraw(pass_, states, winner)
     return _read(key, waits, row.is_failure, row.value)
+
+
+async def _states(
+    pass_: Pass, key: Key, waits: Mapping[str, AnyWait], until: datetime | None
+) -> dict[str, Event | Child | None]:
+    """What has come for each of the waits, and has not been taken by another branch meanwhile."""
+    states: dict[str, Event | Child | None] = {}
+    asked = list(waits)
+    while asked:
+        found = await _together(_state(pass_, key, label, waits[label], until) for label in asked)
+        states |= zip(asked, found, strict=True)
+        asked = [label for label in waits if _is_taken(pass_, waits[label], states[label])]
+    return states
+
+
+def _is_taken(pass_: Pass, wait: AnyWait, state: Event | Child | None) -> bool:
+    return isinstance(wait, EventWait) and isinstance(state, Event) and pass_.topics.has_taken(wait, state)
 
 
 async def _together(work: Iterable[Awaitable[Any]]) -> list[Any]:

@@ -104,6 +104,8 @@ class Pass:
         self.topics = Topics(execution.checkpoints)
         self.closing: Closing | None = None
         self.interruption: Closing | None = None  # the workflow is told to stop, and may clean up
+        self.asked_at: datetime | None = None  # when that was asked for
+        self._reason = ""
         self.was_told = False  # the workflow knows that it is to stop: it ends as cancelled, whatever it returns
         self.was_refused = False  # a durable call was cut: what the function returns or raises says nothing
         self.divergence: Diverged | None = None
@@ -241,7 +243,7 @@ class Pass:
         """Whether the execution is being cancelled and the branch does not know it."""
         return self.interruption is not None and branch is not None and not branch.is_told
 
-    def interrupt(self, why: Closing, *, until: datetime) -> None:
+    def interrupt(self, why: Closing, *, asked_at: datetime, until: datetime, reason: str | None) -> None:
         """Have every branch told that the execution is being cancelled, at its next durable call or in its wait.
 
         Each is told when nothing else goes on, one after the other: steps that run end first, and no branch's clean-up
@@ -249,7 +251,7 @@ class Pass:
         """
         if self.closing is not None or self.interruption is not None:
             return
-        self.interruption = why
+        self.interruption, self.asked_at, self._reason = why, asked_at, reason or "cancelled"
         left = max((until - self.now()).total_seconds(), 0.0)
         self._grace = self._loop.call_later(left, partial(self.close, why, at_once=True))
         if self._blocked and not self._active:
@@ -259,14 +261,10 @@ class Pass:
         """Whether there was a branch that did not know yet."""
         for never, (_, branch) in self._blocked.items():
             if self.is_to_be_told(branch) and not never.done():
-                never.set_exception(Cancelled(self._reason()))
+                never.set_exception(Cancelled(self._reason))
                 self._activity += 1  # the next one not before this one has come to rest
                 return True
         return False
-
-    def _reason(self) -> str:
-        """Why the execution is to stop."""
-        return EXPIRED if self.interruption is Closing.EXPIRED else self.execution.cancel_reason or "cancelled"
 
     def _has_heard(self) -> None:
         self.was_told = True

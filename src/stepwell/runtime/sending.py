@@ -27,6 +27,8 @@ def new_event(name: str, payload: Any, *, key: str | None, to: UUID | None, id: 
     """An event as it was asked for. Raises InvalidOption, InvalidValue."""
     if key is not None and to is not None:
         raise InvalidOption(f"event '{name}': give a key, or the execution it goes to, not both")
+    if to is not None and not isinstance(to, UUID):
+        raise InvalidOption(f"event '{name}': to {to!r:.100} is no execution id; give a UUID, as step.start does")
     receiver = address(key=checked_event_key(key), execution_id=to)
     stored = encoded(payload, where=f"payload of event '{name}'")
     return NewEvent(checked_event(name), receiver, stored, checked_event_id(id))

@@ -153,8 +153,10 @@ class Shift:
             return
         for execution_id, order in orders.items():
             if pass_ := self._passes.get(execution_id):
-                if order.is_cancelling:
-                    pass_.interrupt(Closing.CANCELLED, until=self._store.now() + self._settings.cancel_grace)
+                if order.cancel_requested_at is not None:
+                    why = order.cancel_reason
+                    until = self._store.now() + self._settings.cancel_grace
+                    pass_.interrupt(Closing.CANCELLED, asked_at=order.cancel_requested_at, until=until, reason=why)
                 elif order.is_paused:
                     pass_.close(Closing.PAUSED)
 

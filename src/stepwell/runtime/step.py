@@ -12,6 +12,7 @@ from stepwell.core.duration import DurationLike, parse_duration
 from stepwell.core.model import Kind, Sent
 from stepwell.core.replay import checked_name, derived_random, derived_uuid
 from stepwell.core.retry import Retry
+from stepwell.core.texts import checked_tags
 from stepwell.errors import InvalidOption
 from stepwell.inputs import NOTHING
 from stepwell.runtime import attempts, children, effects, firsts, mapping, patches, sending, transacting, undoing, waits
@@ -30,7 +31,7 @@ from stepwell.runtime.functions import (
 )
 from stepwell.runtime.passes import Key, Pass
 from stepwell.runtime.sending import new_event
-from stepwell.runtime.times import end_of, recorded
+from stepwell.runtime.times import end_of, recorded, sleep_until
 from stepwell.runtime.topics import EventWait, event_wait
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ class Step:
         key = self._pass.key(checked_name(name, "a sleep"))
         asked = length if isinstance(length, datetime) else parse_duration(length)
         until = await recorded(self._pass, key, Kind.SLEEP, digest((asked,), {}), wake_at)
-        await self._pass.wait_until(until, f"timer '{key}'")
+        await sleep_until(self._pass, key, until)
 
     @overload
     async def wait_for_event(
@@ -282,7 +283,7 @@ class Step:
 
     async def start(self, name: str, workflow: AnyWorkflow, input: Any = NOTHING, *, tags: Sequence[str] = ()) -> UUID:
         """The id of a child execution, started once, that goes on by itself. Raises InvalidInput."""
-        asked = self._child(workflow, input)._replace(tags=tuple(tags))
+        asked = self._child(workflow, input)._replace(tags=checked_tags(tags))
         return await children.start(self._pass, self._pass.key(name), asked)
 
     async def send_event(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stepwell.codec import Codec, codec_for
 from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
 from stepwell.core.model import Kind, NewCheckpoint
-from stepwell.errors import Diverged, InvalidOption
+from stepwell.errors import Cancelled, Diverged, InvalidOption
 
 if TYPE_CHECKING:
     from stepwell.runtime.passes import Key, Pass
@@ -40,6 +40,27 @@ async def recorded(pass_: Pass, key: Key, kind: Kind, arguments: int, make: Call
     if stored.digest != arguments and until > pass_.now():
         await pass_.diverge(Diverged(step=key, expected=f"a wait until {until:%Y-%m-%d %H:%M:%S}Z", met="another"))
     return until
+
+
+async def sleep_until(pass_: Pass, key: Key, until: datetime) -> None:
+    """Return at that time. Where a cancel has cut the sleep, it cuts it on every later pass, though its time has come.
+
+    Else the clean-up that follows would be taken for the call at which the workflow is to be told.
+    """
+    cut = f"{key}/#cancelled"
+    stored = pass_.replay.stored(cut, Kind.VALUE)
+    if stored is not None and pass_.asked_at == _TIME.decode(stored.value):
+        await pass_.admit()
+    try:
+        await pass_.wait_until(until, f"timer '{key}'")
+    except (Cancelled, asyncio.CancelledError):  # or the workflow itself has ended the branch, because of the cancel
+        if pass_.asked_at is not None and pass_.closing is None and stored is None:
+            pass_.enter()
+            try:
+                await pass_.store(NewCheckpoint(pass_.id, cut, Kind.VALUE, 0, _TIME.encode(pass_.asked_at)[0]))
+            finally:
+                pass_.leave()
+        raise
 
 
 def end_of(pass_: Pass, name: str, length: DurationLike | datetime) -> Callable[[], datetime]:

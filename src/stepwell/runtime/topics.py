@@ -13,7 +13,7 @@ from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
 from stepwell.core.events import address
 from stepwell.core.failure import Failure
 from stepwell.core.model import Checkpoint, Event, Kind, Look
-from stepwell.core.payload import pack, unpack
+from stepwell.core.payload import WRAPPING_BYTES, pack, unpack
 from stepwell.errors import InvalidOption, InvalidValue
 from stepwell.runtime.outages import outlast
 from stepwell.runtime.times import aware
@@ -127,9 +127,8 @@ class Topics:
             event = await self.look(pass_, key, wait, until)
             if event is None or (until is not None and event.sent_at > until):
                 return None
-            if event.number > self._read.get(_topic(wait), 0):
+            if not self.has_taken(wait, event):
                 return self.take(wait, event), event
-            # another branch took it while this one looked
 
     async def look(self, pass_: Pass, key: Key, wait: EventWait, until: datetime | None) -> Event | None:
         """The next event of the wait's topic, not taken yet."""
@@ -137,6 +136,10 @@ class Topics:
         position = self._read.get(_topic(wait), 0)
         look = Look(pass_.id, key, wait.name, receiver, position, _earliest(pass_, wait), until)
         return await outlast(pass_.around, lambda: pass_.around.looks.ask(look))
+
+    def has_taken(self, wait: EventWait, event: Event) -> bool:
+        """Whether another branch has taken the event while this one looked."""
+        return event.number <= self._read.get(_topic(wait), 0)
 
     def take(self, wait: EventWait, event: Event) -> Position:
         """The event is this wait's from now on: the next wait on its topic gets the next one."""
@@ -168,7 +171,7 @@ def outcome_of(wait: EventWait, position: Position, event: Event, *, label: str 
     try:
         value = wait.codec.decode(event.payload)
         taken = Taken(position, msgspec.Raw(unpack(event.payload)), label)
-        return Outcome(pack(_encode(taken)), is_failure=False, value=value)
+        return Outcome(_packed(taken), is_failure=False, value=value)
     except InvalidValue as error:
         failure = Failure(
             "InvalidValue", f"{wait.told}, sent {event.sent_at:%Y-%m-%d %H:%M:%S} UTC: {error.path} {error.reason}"
@@ -183,7 +186,12 @@ def failed_outcome(failure: Failure, position: Position | None, label: str | Non
 
 def without_event(payload: bytes = b"null", label: str | None = None) -> bytes:
     """The stored form of a wait that was ended by something else: a time-out, or a child's result."""
-    return pack(_encode(Taken(None, msgspec.Raw(unpack(payload)), label)))
+    return _packed(Taken(None, msgspec.Raw(unpack(payload)), label))
+
+
+def _packed(taken: Taken) -> bytes:
+    """What could be sent can be taken, too, however near the limit it is."""
+    return pack(_encode(taken), extra_bytes=WRAPPING_BYTES)
 
 
 def taken_of(data: bytes) -> Taken:

@@ -64,7 +64,7 @@ class PostgresControl:
 
     async def orders(self, ids: Sequence[ExecutionId]) -> dict[ExecutionId, Order]:
         found = await self._read("orders", binary.uuids(ids))
-        return {ExecutionId(identity): Order(is_cancelling, is_paused) for identity, is_cancelling, is_paused in found}
+        return {ExecutionId(identity): Order(*order) for identity, *order in found}
 
     async def audits(
         self, execution_id: ExecutionId | None, *, before: int | None, limit: int

@@ -126,7 +126,9 @@ class MemoryControl:
     async def orders(self, ids: Sequence[ExecutionId]) -> dict[ExecutionId, Order]:
         with self._lock:
             rows = [self._executions[id] for id in ids if id in self._executions]
-            return {row.id: Order(row.cancel_requested_at is not None, row.paused_by is not None) for row in rows}
+            return {
+                row.id: Order(row.cancel_requested_at, row.cancel_reason, row.paused_by is not None) for row in rows
+            }
 
     async def audits(
         self, execution_id: ExecutionId | None, *, before: int | None, limit: int

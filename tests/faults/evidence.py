@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
+from stepwell.core.payload import unpack
 from tests.faults.ledger import Line
 
 Row = TypeVar("Row")
@@ -22,7 +23,7 @@ Row = TypeVar("Row")
 class Promise(NamedTuple):
     """An accepted start, and what a run without faults would make of it; its children by the calls that start them.
 
-    One that is cancelled `at_will`, somewhere on its way, has done any part of that.
+    One that is cancelled `at_will`, somewhere on its way, if at all, has done any part of that by then.
     """
 
     result: Any
@@ -32,9 +33,11 @@ class Promise(NamedTuple):
     at_will: bool = False
 
     def cancelled(self) -> Promise:
-        """The same, when somebody cancels it and its children on their way."""
-        children = {key: child.cancelled() for key, child in self.children.items()}
-        return self._replace(status="cancelled", children=children, at_will=True)
+        """The same, when somebody cancels it on its way, and with it the children that it has by then."""
+        return self._at_will()._replace(status="cancelled")
+
+    def _at_will(self) -> Promise:
+        return self._replace(children={key: one._at_will() for key, one in self.children.items()}, at_will=True)
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Stored:
 
     @property
     def token(self) -> str | None:
-        value = json.loads(self.value)
+        value = json.loads(unpack(self.value))
         return value.get("token") if isinstance(value, dict) else None
 
 

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from stepwell import App, Handle
+from stepwell import App, Handle, NotAllowed
 from tests.faults import flows, voyages
 from tests.faults.evidence import STUCK, Evidence, Promise, gather
 from tests.faults.invariants import violations
@@ -130,11 +130,32 @@ class Site:
                 for _ in range(2):
                     await self.app.send_event("go", payload, key=f"port {number}", id=str(payload))
 
+    async def start_replies(
+        self, count: int, *, timeout: float | None = None, key: str | None = None, payload: Any = None
+    ) -> list[str]:
+        """Start workflows that wait for a `word`: each by a key of its own, or all by this one. Their keys."""
+        first = len(self.promises)
+        keys = [key or f"reply {number}" for number in range(first, first + count)]
+        results = [[payload or key, None] for key in keys]
+        await self.start("reply", [{"key": key, "timeout": timeout} for key in keys], results, steps={"fetch"})
+        return keys
+
+    async def start_parents(self, count: int) -> None:
+        """Start workflows that call a child which ends at once."""
+        handles = await self.app.start_many("parent", [{}] * count)
+        self.promises |= {handle.id: voyages.CALLED for handle in handles}
+
     async def start_sieges(self, count: int) -> list[UUID]:
         """Start sieges, which somebody has to cancel."""
         handles = await self.app.start_many("siege", [{"number": number} for number in range(count)])
         self.promises |= {handle.id: voyages.BESIEGED for handle in handles}
         return [handle.id for handle in handles]
+
+    async def cancel(self, identity: UUID) -> None:
+        """Cancel it if it has not ended; by the answer it is noted what must come of it."""
+        with suppress(NotAllowed):
+            await self.app.cancel(identity)
+            self.promises[identity] = self.promises[identity].cancelled()
 
     async def finished(self, *, seconds: float = SECONDS) -> None:
         """Return once every execution has ended."""

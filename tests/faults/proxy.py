@@ -1,4 +1,4 @@
-"""A proxy in front of PostgreSQL that cuts the connection just when a statement's answer is on its way."""
+"""A proxy in front of PostgreSQL that cuts the connection just when an answer is on its way, or loses hints."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ STATEMENTS = {
     "commit": re.compile(rb"Q....COMMIT\0", re.DOTALL),
 }
 
+NOTIFICATION = b"A"
+
 When = Literal["answered", "sent", "never"]
 
 
@@ -33,6 +35,8 @@ class Proxy:
         self._when: When = "answered"
         self._left_alone = 0
         self._cut = asyncio.Event()
+        self.swallows_hints = False
+        self.swallowed, self.passed_on = 0, 0  # notifications
         self._tasks: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -61,6 +65,10 @@ class Proxy:
         self._what, self._when, self._left_alone = STATEMENTS[statement], when, nth - 1
         self._cut.clear()
 
+    def swallow_hints(self) -> None:
+        """From now on no notification reaches anybody; everything else does, and no connection is lost."""
+        self.swallows_hints = True
+
     async def has_cut(self) -> None:
         """Return once it has."""
         await self._cut.wait()
@@ -84,6 +92,14 @@ class Proxy:
         self._what = None
         return self._when
 
+    def is_to_be_swallowed(self, kind: bytes) -> bool:
+        """Whether nobody may see this message."""
+        if kind != NOTIFICATION:
+            return False
+        self.swallowed += self.swallows_hints
+        self.passed_on += not self.swallows_hints
+        return self.swallows_hints
+
     def note_cut(self) -> None:
         self._cut.set()
 
@@ -97,6 +113,7 @@ class _Link:
     def __init__(self, proxy: Proxy, client: Ends, server: Ends) -> None:
         self._proxy, self._client, self._server = proxy, client, server
         self._cutting: When | None = None
+        self._rest = b""  # the beginning of a message of the server's, whose end is still to come
 
     async def run(self) -> None:
         """Forward both ways until one side leaves or the connection is cut. The server may finish what it was sent."""
@@ -126,12 +143,23 @@ class _Link:
     async def _from_server(self) -> None:
         while data := await self._server[0].read(65_536):
             if self._cutting is None:
-                self._client[1].write(data)
+                self._client[1].write(self._without_hints(data))
                 await self._client[1].drain()
             elif self._cutting == "answered":
                 self._hang_up()
                 return
         self._client[1].close()
+
+    def _without_hints(self, data: bytes) -> bytes:
+        """The whole messages that have come so far; each is a type, a length and the rest."""
+        data, passed = self._rest + data, bytearray()
+        at = 0
+        while len(data) - at >= 5 and len(data) - at > (length := int.from_bytes(data[at + 1 : at + 5], "big")):
+            if not self._proxy.is_to_be_swallowed(data[at : at + 1]):
+                passed += data[at : at + 1 + length]
+            at += 1 + length
+        self._rest = data[at:]
+        return bytes(passed)
 
     def _hang_up(self) -> None:
         self._client[1].close()

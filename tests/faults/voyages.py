@@ -107,6 +107,9 @@ async def nothing() -> None:
     """Ends at once."""
 
 
+CALLED = Promise(None, set(), children={"nothing": Promise(None, set())})
+
+
 @app.workflow
 async def parent(step: Step) -> None:
     """Calls a child that ends at once."""

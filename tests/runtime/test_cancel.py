@@ -338,3 +338,43 @@ async def test_cancelled_execution_goes_on_where_it_was_when_it_is_retried(lab: 
     async with lab.worker():
         assert await lab.result(handle) == "done"
     assert ledger.entries == ["before", "after"]
+
+
+async def test_workflow_that_ends_before_its_other_branches_are_told_ends_cancelled(lab: Lab) -> None:
+    """F51: the branch that is told last makes no durable call any more, nor does anybody wait for it."""
+
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        await asyncio.gather(step.wait_for_event("this"), step.wait_for_event("that"), step.wait_for_event("third"))
+
+    handle = await lab.app.start(flow)
+    await lab.run_to_rest(handle)
+    await handle.cancel()
+
+    async with lab.worker():
+        with pytest.raises(ExecutionCancelled):
+            await lab.result(handle)
+
+
+async def test_branch_that_is_told_last_cleans_up_to_its_end(lab: Lab, ledger: Ledger) -> None:
+    """F51: the workflow's function has ended by then, which cuts nothing of it."""
+
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        async def branch(name: str) -> None:
+            try:
+                await step.wait_for_event(name)
+            finally:
+                for number in range(3):
+                    await step.run(f"tidy-{name}", ledger.note, f"{name} {number}")
+
+        await asyncio.gather(branch("this"), branch("that"))
+
+    handle = await lab.app.start(flow)
+    await lab.run_to_rest(handle)
+    await handle.cancel()
+
+    async with lab.worker():
+        with pytest.raises(ExecutionCancelled):
+            await lab.result(handle)
+    assert sorted(ledger.entries) == [f"{name} {number}" for name in ("that", "this") for number in range(3)]

@@ -192,7 +192,7 @@ class Step:
         await self._sleep(name, at)
 
     async def _sleep(self, name: str, length: DurationLike | datetime) -> None:
-        wake_at = end_of(self._pass, f"sleep '{name}'", length)
+        wake_at = end_of(self._pass, name, length)
         key = self._pass.key(checked_name(name, "a sleep"))
         asked = length if isinstance(length, datetime) else parse_duration(length)
         until = await recorded(self._pass, key, Kind.SLEEP, digest((asked,), {}), wake_at)

@@ -136,10 +136,10 @@ async def on(server: EmbeddedServer, folder: Path) -> AsyncIterator[Site]:
         yield site
 
 
-def restart_at_once(server: EmbeddedServer) -> None:
+def restart_at_once(server: EmbeddedServer, how: signal.Signals = signal.SIGQUIT) -> None:
     """As `pg_ctl restart -m immediate`: no connection is told goodbye, and the log is replayed."""
     pid = server_pid(server.folder)
-    os.kill(pid, signal.SIGQUIT)
+    os.kill(pid, how)
     wait_for_exit(pid)
     server.ensure_running()
 
@@ -157,6 +157,27 @@ async def test_server_restarted_again_and_again(server: EmbeddedServer, tmp_path
 
         evidence = await site.check()
         assert max(move.crashes for move in evidence.moves) <= 2
+
+
+@pytest.mark.parametrize("how", [signal.SIGQUIT, signal.SIGKILL])
+async def test_events_sent_right_after_the_server_was_killed_reach_who_waited(
+    server: EmbeddedServer, tmp_path: Path, how: signal.Signals
+) -> None:
+    """F6, F41: waits outlive the server; nobody has to look for them, and no worker dies of it."""
+    async with on(server, tmp_path) as site:
+        numbers, keys = await site.start_voyages(10), await site.start_replies(30)
+        workers = [site.worker(lease=LEASE) for _ in range(2)]
+        await site.ready(*workers)
+        await site.waiting(40)
+
+        await asyncio.to_thread(restart_at_once, server, how)
+        await site.let_go(numbers)
+        for key in keys:
+            await site.app.send_event("word", key, key=key)
+        await site.finished()
+
+        await site.check()
+        assert [worker.code for worker in workers] == [None, None]
 
 
 async def test_server_that_becomes_read_only_is_waited_for(server: EmbeddedServer, tmp_path: Path) -> None:

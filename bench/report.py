@@ -57,7 +57,7 @@ MEASURES = (
     Measure(
         "children", "of_one_per_second", "one execution calls 1,000 children: children/s", "", "commits_per_second"
     ),
-    Measure("children", "of_many_per_second", "20 call 100 each: children/s", "", "rows_per_second_by_1000"),
+    Measure("children", "of_many_per_second", "100 call 100 each: children/s", "", "rows_per_second_by_1000"),
     Measure("killed", "extra_seconds", "kill -9 at half of 2,000 x 10: extra seconds", "5"),
     Measure("killed", "steps_repeated", "- steps repeated", "cut attempts only"),
     Measure("killed", "checkpointed_steps_repeated", "- of these, checkpointed before", "0"),

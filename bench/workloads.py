@@ -36,7 +36,7 @@ class Sizes:
     stampede_asleep_per_second: float = 1_000  # how many, at the least, fall asleep in a second
     events: int = 1_000
     children: int = 1_000
-    parents: int = 20  # of a tenth as many children each
+    parents: int = 100  # of a tenth as many children each
     submits: int = 2_000
     submits_at_once: int = 10_000
     idle_seconds: float = 30

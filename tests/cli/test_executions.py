@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,11 +13,9 @@ import pytest
 from stepwell import App, Handle, Step
 from stepwell.cli.family import MAX_CHILDREN, family_of, lines
 from stepwell.cli.follow import Waits, follow
-from stepwell.cli.shown import preview
-from stepwell.core.model import Completed, ExecutionId, Kind, StepRecord
+from stepwell.core.model import Completed, ExecutionId
 from stepwell.runtime.dry_run import DryRun, dry_run
 from stepwell.runtime.history import History, history_from_json
-from stepwell.runtime.topics import without_event
 from stepwell.store.memory import MemoryStore
 from tests.cli.conftest import Cli
 from tests.cli.sample import ended, parked, sample_app, with_worker
@@ -281,30 +278,6 @@ def test_what_an_execution_waits_for_its_deadline_and_what_was_done_to_it_are_sh
     assert [(one["action"], one["by"]) for one in shown["audit"]] == [("pause", "ann")]
     assert shown["deadline_at"] is not None
     assert {"WAITS", "EXECUTION", "deadline"} <= set(text.split())
-
-
-def test_a_wait_is_shown_with_the_payload_that_it_took(cli: Cli, database_url: str) -> None:
-    execution = parked(database_url, "approval", {"number": "1"})
-    cli("events", "send", "approved", "--key", "1", "--payload", '{"by": "Ada"}')
-    with_worker(database_url, lambda app: app.result(execution))
-
-    line = next(line for line in cli("executions", "show", execution).stdout.splitlines() if "decision" in line)
-
-    assert line.endswith('{"by":"Ada"}')
-
-
-@pytest.mark.parametrize(
-    ("kind", "stored", "shown"),
-    [
-        (Kind.WAIT, without_event(), "timed out"),
-        (Kind.FIRST, without_event(b"7", "child"), "child: 7"),
-        (Kind.WAIT, b"\xff", "(unreadable: "),
-    ],
-)
-def test_what_ended_a_wait_is_shown_in_a_word(kind: Kind, stored: bytes, shown: str) -> None:
-    record = StepRecord("w", kind, False, 1, datetime.now(UTC), None, stored)
-
-    assert preview(record).startswith(shown)
 
 
 async def test_a_large_family_is_cut_and_says_how_many_are_left_out() -> None:

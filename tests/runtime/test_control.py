@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +21,7 @@ from stepwell import (
     UnknownStep,
     current_step,
 )
+from stepwell.core.model import ExecutionId, Order
 from stepwell.store.identity import new_id
 from tests.runtime.lab import Gate, Lab, Ledger
 
@@ -59,6 +62,43 @@ async def test_running_execution_is_handed_back_after_its_running_step(lab: Lab,
         await lab.result(handle)
     assert ledger.entries == ["second"]
     assert not gate.was_cut.is_set()
+
+
+async def test_pause_after_one_that_was_taken_back_is_heard(
+    lab: Lab, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is taken back after the worker was told, and before it has asked what is wanted."""
+    first, second, has_asked = Gate(), Gate(), asyncio.Event()
+    ask = lab.store.orders
+
+    async def taken_back(ids: Sequence[ExecutionId]) -> dict[ExecutionId, Order]:
+        if not has_asked.is_set():
+            await lab.app.resume(handle.id)
+        answer = await ask(ids)
+        has_asked.set()
+        return answer
+
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        await step.run("first", first)
+        await step.run("second", second)
+        await step.run("third", ledger.note)
+
+    monkeypatch.setattr(lab.store, "orders", taken_back)
+    handle = await lab.app.start(flow)
+    async with lab.worker():
+        await first.begun.wait()
+        await lab.app.pause(handle.id)
+        first.let_go.set()
+        await has_asked.wait()
+        await second.begun.wait()
+        await lab.app.pause(handle.id)
+        second.let_go.set()
+
+        await lab.until(handle, lambda seen: seen.status is Status.PENDING)
+
+    assert list(await lab.steps(handle)) == ["first", "second"]
+    assert ledger.entries == []
 
 
 async def test_event_for_a_paused_execution_is_kept(lab: Lab) -> None:
@@ -208,6 +248,50 @@ async def test_retry_of_a_parent_retries_the_children_whose_failure_ended_it(lab
         await lab.app.retry(handle.id)
         assert await lab.result(handle) == "leaf"
     assert ledger.counts["before"] == 1
+
+
+async def test_fork_from_a_map_runs_each_of_its_items_once_more(lab: Lab, ledger: Ledger) -> None:
+    @lab.app.workflow
+    async def flow(step: Step) -> Any:
+        await step.run("fetch", ledger.note)
+        return [await step.map("each", ledger.double, [1, 2, 3]), str(step.uuid())]
+
+    async with lab.worker():
+        old = await lab.app.start(flow)
+        first = await lab.result(old)
+        assert await lab.result(await lab.app.fork(old.id, from_step="each")) == first
+        assert await lab.result(await lab.app.fork(old.id)) == first
+    assert ledger.counts["fetch"] == 1
+    assert sum(entry.startswith("each") for entry in ledger.entries) == 6
+
+
+async def test_fork_with_an_edited_failure_goes_on_after_the_step(lab: Lab) -> None:
+    shop = Shop(lab)
+    async with lab.worker():
+        failed = await lab.app.start(shop.flow, 0)
+        with pytest.raises(ExecutionFailed):
+            await lab.result(failed)
+        assert (await lab.result(await lab.app.fork(failed.id, edit={"pay": 5})))[0] == 5
+    assert len(shop.keys) == 1
+
+
+async def test_fork_of_a_parent_calls_a_child_of_its_own(lab: Lab, ledger: Ledger) -> None:
+    @lab.app.workflow
+    async def leaf(step: Step) -> None:
+        await step.run("work", ledger.note)
+
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        await step.call("leaf", leaf)
+        await step.run("last", ledger.note)
+
+    async with lab.worker():
+        old = await lab.app.start(flow)
+        await lab.result(old)
+        await lab.result(await lab.app.fork(old.id, from_step="last"))
+        assert ledger.counts == {"work": 1, "last": 2}
+        await lab.result(await lab.app.fork(old.id, from_step="leaf"))
+        assert ledger.counts == {"work": 2, "last": 3}
 
 
 async def test_bulk_call_counts_first_and_then_does_it_to_what_the_filter_gives(lab: Lab) -> None:

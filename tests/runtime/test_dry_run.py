@@ -366,3 +366,21 @@ async def test_history_is_the_same_after_a_round_trip(lab: Lab) -> None:
 def test_what_is_no_history_is_refused(text: str) -> None:
     with pytest.raises(InvalidOption, match="no history"):
         history_from_json(text)
+
+
+async def test_history_of_a_fork_sees_the_random_numbers_of_the_first_one(lab: Lab) -> None:
+    """They are arguments of a stored step: with others the code would not fit."""
+
+    async def pays(step: Step) -> None:
+        await step.run("pay", same, str(step.uuid()))
+        await step.sleep("long", "1h")
+
+    lab.app.workflow(id="flow")(pays)
+    old = await lab.app.start("flow")
+    await lab.run_to_rest(old)
+    fork = await lab.app.fork(old.id)
+    seen = await lab.run_to_rest(fork)
+    history = history_of(seen, await lab.app.steps(fork.id), as_of=lab.store.now())
+
+    assert history_from_json(history_to_json(history)).seed == old.id
+    assert (await dry_run(history_from_json(history_to_json(history)), workflow_of(pays))).divergence is None

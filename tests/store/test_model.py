@@ -37,6 +37,7 @@ from stepwell.core.model import (
 )
 from stepwell.core.status import Status
 from stepwell.errors import LeaseLost
+from tests.store.control_rules import ControlRules
 from tests.store.declared_rules import DECLARED, DeclaredRules
 from tests.store.world import MINUTE, MemoryWorld, PostgresWorld, World
 
@@ -111,6 +112,7 @@ OUTCOMES: st.SearchStrategy[Callable[[datetime], Outcome]] = st.sampled_from(
     (
         lambda _: Completed(b"3"),
         lambda _: Failed(b"e", "ValueError: no", ("fetch", "send")),
+        lambda _: Failed(b"e", "ChildFailed: no", ("bill",)),
         lambda _: CancelledOutcome("stopped by itself"),
         lambda now: Suspended(now, None),
         lambda now: Suspended(now + 5 * MINUTE, "sleeping"),
@@ -146,10 +148,12 @@ _BOUNDS = (
 )  # fmt: skip
 
 
-class Agreement(DeclaredRules, RuleBasedStateMachine):
+class Agreement(DeclaredRules, ControlRules, RuleBasedStateMachine):
     """Every rule does the same to both stores and compares what they answer."""
 
     runner: asyncio.Runner
+    memory: Side
+    postgres: Side
     postgres_world: PostgresWorld
     raw: psycopg.Connection[Any]
 
@@ -158,7 +162,7 @@ class Agreement(DeclaredRules, RuleBasedStateMachine):
         self.memory_world = MemoryWorld()
         self.memory, self.postgres = Side(self.memory_world), Side(self.postgres_world)
         self.ids: list[ExecutionId] = []
-        for table in ("worker", "execution", "checkpoint", "attempt", "searchable", "leftover", *DECLARED):
+        for table in ("worker", "execution", "checkpoint", "attempt", "searchable", "leftover", "audit", *DECLARED):
             self.raw.execute(f"delete from stepwell.{table}".encode())
         self.raw.execute("update stepwell.upkeep set reached_at = '-infinity'")
 
@@ -304,7 +308,7 @@ class Agreement(DeclaredRules, RuleBasedStateMachine):
         ids = self.any_ids(data)
 
         async def operation(side: Side) -> object:
-            return [await side.world.store.cancel(id, reason="no longer needed") for id in ids[:1]]
+            return [await side.world.store.cancel(id, reason="no longer needed", by="ann") for id in ids[:1]]
 
         self.both(operation)
 
@@ -333,7 +337,7 @@ class Agreement(DeclaredRules, RuleBasedStateMachine):
         ids = self.any_ids(data)
 
         async def operation(side: Side) -> object:
-            return [await side.world.store.reopen(id) for id in ids]
+            return [await side.world.store.reopen(id, by="bob") for id in ids]
 
         self.both(operation)
 

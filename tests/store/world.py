@@ -40,6 +40,7 @@ from stepwell.core.model import (
     Waiting,
     WorkerInfo,
 )
+from stepwell.core.status import Status
 from stepwell.store.base import Backend
 from stepwell.store.identity import new_id
 from stepwell.store.memory import MemoryStore
@@ -64,10 +65,12 @@ _TIMES = {
         "finished_at",
         "cancel_requested_at",
         "deadline_at",
+        "paused_at",
     ),
     "checkpoint": ("recorded_at",),
     "attempt": ("failed_at", "retry_at"),
     "dispatch": ("ready_at",),
+    "audit": ("done_at",),
     "event": ("sent_at",),
     "wait": ("until_at",),
     "schedule": ("decided_at", "next_at", "last_at", "paused_at"),
@@ -75,7 +78,14 @@ _TIMES = {
     "upkeep": ("reached_at",),
 }
 
-_NUMBERS = [("event", "number"), ("topic", "last"), ("topic", "previous"), ("topic", "waits"), ("wait", "after")]  # µs
+_NUMBERS = (  # microseconds
+    ("event", "number"),
+    ("dispatch", "number"),
+    ("topic", "last"),
+    ("topic", "previous"),
+    ("topic", "waits"),
+    ("wait", "after"),
+)
 
 
 class World(ABC):
@@ -193,6 +203,17 @@ class World(ABC):
         called = await self.child(session, parent)
         assert await self.claimed_ids(session) == [called]
         return parent, called
+
+    async def pause(self, execution_id: ExecutionId, by: str = "ann") -> tuple[Status, bool] | None:
+        return await self.store.pause(execution_id, by=by, reason="wrong prices")
+
+    async def resume(self, execution_id: ExecutionId, by: str = "bob") -> tuple[Status, bool] | None:
+        return await self.store.resume(execution_id, by=by, reason=None)
+
+    async def audited(self, execution_id: ExecutionId | None = None) -> list[tuple[str, str]]:
+        """Who did what, in the order in which it was done."""
+        records = await self.store.audits(execution_id, before=None, limit=1_000)
+        return [(record.actor, record.action) for record in reversed(records)]
 
     async def ended(self, outcome: Outcome = DONE, **fields: object) -> ExecutionId:
         """An execution that has ended on a worker that has gone since."""

@@ -118,9 +118,9 @@ class ControlCalls(Opening):
 
         Without more it goes on after everything that is stored, but for the failures that ended the old one.
         `from_step` (a step's key, such as `fetch#2`) keeps only what was stored before that step. `edit` puts other
-        results in the place of stored ones. A new `input` begins without history. The new execution sees the same
-        `uuid()` and `random()`; its steps have idempotency keys of their own. Raises UnknownExecution, UnknownStep,
-        InvalidInput, InvalidValue.
+        results in the place of stored ones, also of a failure that ended the old one. A new `input` begins without
+        history. The new execution sees the same `uuid()` and `random()`; its steps have idempotency keys of their own.
+        Raises UnknownExecution, UnknownStep, InvalidInput, InvalidValue.
         """
         client = await self._open()
         source = execution_id_of(execution_id)

@@ -13,7 +13,6 @@ from stepwell.core.model import Execution, Kind, StepRecord
 from stepwell.core.payload import unpack
 from stepwell.core.status import Status
 from stepwell.errors import InvalidValue
-from stepwell.runtime.topics import taken_of
 from stepwell.stored_failures import decode_failure
 
 PREVIEW_LENGTH = 72  # characters
@@ -110,24 +109,10 @@ def outcome(record: StepRecord) -> tuple[str, str]:
 
 def preview(record: StepRecord) -> str:
     """The beginning of a step's value, or what it raised."""
-    if record.is_failure:
-        return cut(error_line(record.value))
-    if record.kind in (Kind.WAIT, Kind.FIRST):
-        return cut(_taken(record))
-    text = pretty(record.value, indent=-1)
-    return cut("until " + text.strip('"') if record.kind == Kind.SLEEP else text)
-
-
-def _taken(record: StepRecord) -> str:
-    """What ended a wait."""
-    try:
-        taken = taken_of(record.value)
-    except (InvalidValue, msgspec.MsgspecError) as error:
-        return f"(unreadable: {error})"
-    if record.kind == Kind.WAIT and taken.event is None:
-        return "timed out"
-    payload = pretty(bytes(taken.payload), indent=-1)
-    return payload if taken.label is None else f"{taken.label}: {payload}"
+    text = error_line(record.value) if record.is_failure else pretty(record.value, indent=-1)
+    if record.kind == Kind.SLEEP:
+        text = "until " + text.strip('"')
+    return cut(text)
 
 
 def cut(text: str) -> str:

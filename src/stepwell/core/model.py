@@ -271,6 +271,11 @@ class Claimed(NamedTuple):
     checkpoints: Mapping[str, Checkpoint] = NO_HISTORY
     retries: Mapping[str, Tried] = NO_RETRIES
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether nothing can be stored of it: it has not run before, and is no fork."""
+        return self.passes == 1 and self.seed is None
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -309,6 +314,8 @@ class Execution:
     parent_id: ExecutionId | None = None
     parent_key: str | None = None
     deadline_at: datetime | None = None
+    fork_of: ExecutionId | None = None  # with whose history it began
+    seed: ExecutionId | None = None  # whose uuid() and random() a fork sees
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: UUID
     workflow: str
     status: Status
+    seed: UUID | None = None  # of a fork: the execution whose uuid() and random() it sees
     as_of: datetime
     created_at: datetime
     started_at: datetime
@@ -61,6 +62,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             crashes=0,
             created_at=self.created_at,
             started_at=self.started_at,
+            seed=ExecutionId(self.seed) if self.seed else None,
             checkpoints={one.key: _checkpoint(one) for one in self.checkpoints if one.kind != Kind.ITEM},
             retries=_retries(self.attempts),
         )
@@ -81,6 +83,7 @@ def history_of(execution: Execution, records: Iterable[StepRecord], *, as_of: da
         id=execution.id,
         workflow=execution.workflow,
         status=execution.status,
+        seed=execution.seed,
         as_of=as_of,
         created_at=execution.created_at,
         started_at=execution.started_at or execution.created_at,

@@ -46,7 +46,7 @@ async def _run(pass_: Pass, call: Call, items: Iterable[Any], concurrency: int, 
     await asyncio.sleep(0)  # as in attempts.run
     count = None if summary is None else _COUNT.decode(summary.value)
     work = _Map(pass_, call, items, perform, stored_count=count)
-    if pass_.execution.passes > 1:
+    if not pass_.execution.is_fresh:
         await work.load()
     await work.finish(concurrency)
     results = work.results()

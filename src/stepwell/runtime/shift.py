@@ -152,13 +152,14 @@ class Shift:
             self._heard.difference_update(ids)
             return
         for execution_id, order in orders.items():
-            if pass_ := self._passes.get(execution_id):
-                if order.cancel_requested_at is not None:
-                    why = order.cancel_reason
-                    until = self._store.now() + self._settings.cancel_grace
-                    pass_.interrupt(Closing.CANCELLED, asked_at=order.cancel_requested_at, until=until, reason=why)
-                elif order.is_paused:
-                    pass_.close(Closing.PAUSED)
+            pass_ = self._passes.get(execution_id)
+            if pass_ is None or (order.cancel_requested_at is None and not order.is_paused):
+                self._heard.discard(execution_id)  # taken back meanwhile: the next one is heard again
+            elif order.cancel_requested_at is not None:
+                why, until = order.cancel_reason, self._store.now() + self._settings.cancel_grace
+                pass_.interrupt(Closing.CANCELLED, asked_at=order.cancel_requested_at, until=until, reason=why)
+            else:
+                pass_.close(Closing.PAUSED)
 
     def lose(self, error: Exception) -> None:
         """The session has ended, or nobody knows: stop everything at once, write nothing more."""

@@ -83,6 +83,7 @@ class MemoryStore(MemoryMail, MemoryControl):
         self._triggers = MemoryTriggers(self, lock=self._lock, now=self.now)
         self.triggers: Triggers = self._triggers
         self._audit: list[AuditRecord] = []
+        self._noted = 0
         self._moment = 0  # of what was stored last
         self.catalog: Catalog = MemoryCatalog(self, lock=self._lock, now=self.now, hint=self._hint)
 
@@ -447,6 +448,7 @@ class MemoryStore(MemoryMail, MemoryControl):
     async def sweep(self) -> bool:
         with self._lock:
             self._topics.forget_own(self._executions)
+            self._audit = [record for record in self._audit if record.execution_id in self._executions]
             return False
 
     async def make_searchable(self) -> bool:

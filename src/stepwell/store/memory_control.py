@@ -23,6 +23,7 @@ class MemoryControl:
     _lock: AbstractContextManager[object]
     _executions: dict[ExecutionId, ExecutionRow]
     _audit: list[AuditRecord]
+    _noted: int  # audit records so far
     _moment: int
 
     @abstractmethod
@@ -74,9 +75,9 @@ class MemoryControl:
         def pause(row: ExecutionRow) -> bool:
             if row.status.is_final or row.cancel_requested_at is not None:
                 return False
-            row.paused_by = row.paused_by or by
-            row.is_told = row.is_told or row.owner is not None
-            self._note(row, by, "pause", reason)
+            if row.paused_by is None:
+                self._note(row, by, "pause", reason)
+            row.paused_by, row.is_told = row.paused_by or by, row.owner is not None
             return True
 
         return self._change(execution_id, pause)
@@ -85,7 +86,9 @@ class MemoryControl:
         def resume(row: ExecutionRow) -> bool:
             if row.status.is_final or row.paused_by is None:
                 return False
-            row.paused_by, row.is_told = None, row.cancel_requested_at is not None
+            row.paused_by, row.is_told = None, False
+            if row.due_at is not None:
+                row.due_at = max(row.due_at, self.clock.now())
             self._note(row, by, "resume", reason)
             self._hint_work()
             return True
@@ -109,9 +112,9 @@ class MemoryControl:
             source = self._executions.get(new.source)
             if source is None:
                 return Forked.NO_EXECUTION
-            if new.from_step and new.from_step not in source.checkpoints:
+            if new.from_step and source.moment_of(new.from_step) is None:
                 return Forked.NO_STEP
-            kept = dict(source.before(new.from_step))
+            kept = dict(source.before(new.from_step, edited=new.edit))
             for key, value in new.edit.items():
                 if key not in kept or kept[key].checkpoint.kind not in EDITABLE:
                     return Forked.NO_EDIT
@@ -151,5 +154,5 @@ class MemoryControl:
 
     def _note(self, row: ExecutionRow, by: str | None, action: str, detail: str | None) -> None:
         if by is not None:
-            number = len(self._audit) + 1
-            self._audit.append(AuditRecord(number, self.clock.now(), row.id, by, action, detail))
+            self._noted += 1
+            self._audit.append(AuditRecord(self._noted, self.clock.now(), row.id, by, action, detail))

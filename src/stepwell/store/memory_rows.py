@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -93,6 +93,7 @@ class ExecutionRow:
     child: NewChild | None = None  # how its parent has started it
     paused_by: str | None = None
     is_told: bool = False
+    fork_of: ExecutionId | None = None
     seed: ExecutionId | None = None
     signals: int = 0
     passes: int = 0
@@ -150,7 +151,7 @@ class ExecutionRow:
     def end(self, status: Status, now: datetime, reason: str | None) -> None:
         """Its life ends."""
         self._leave(status)
-        self.due_at, self.finished_at, self.reason = None, now, reason
+        self.due_at, self.finished_at, self.reason, self.paused_by = None, now, reason, None
 
     def ask_to_cancel(self, reason: str, now: datetime, *, force: bool = False) -> None:
         """It ends now if it has not begun, or by force; else it goes on to clean up, or its worker is told."""
@@ -231,25 +232,30 @@ class ExecutionRow:
         self.wait_until(now, "resolved by hand")
         return True
 
-    def before(self, step: str | None) -> Iterator[tuple[str, StoredCheckpoint]]:
-        """The history before a step's outcome; None: all but the failures that ended it; empty: nothing."""
+    def moment_of(self, step: str) -> int | None:
+        """When the step was stored; of one that has only parts so far, the last of these."""
+        if step in self.checkpoints:
+            return self.checkpoints[step].moment
+        parts = (stored.moment for key, stored in self.checkpoints.items() if key.startswith(f"{step}/#"))
+        return max(parts, default=None)
+
+    def before(self, step: str | None, *, edited: Container[str]) -> Iterator[tuple[str, StoredCheckpoint]]:
+        """The history before a step's outcome (None: all; empty: nothing), without failures that ended it."""
         if step == "":
             return
-        at = self.checkpoints[step].moment if step else None
+        at = self.moment_of(step) if step else None
         for key, stored in self.checkpoints.items():
-            is_part = step is not None and (key == step or key.startswith(f"{step}/"))
-            is_ending = stored.checkpoint.is_failure and key in self.failed_steps
+            is_ending = stored.checkpoint.is_failure and key in self.failed_steps and key not in edited
+            is_part = step is not None and _is_part(key, stored.checkpoint.kind, step)
             if not is_part and not is_ending and (at is None or stored.moment <= at):
                 yield key, stored
 
     def fork(self, fork: NewFork, history: dict[str, StoredCheckpoint], now: datetime) -> ExecutionRow:
         """A new execution that begins with this history."""
-        new = self.new._replace(
-            id=fork.id, input=fork.input or self.new.input, key=None, delay_seconds=0.0, schedule=None
-        )
-        row = ExecutionRow(new, created_at=now, due_at=now, seed=self.seed or self.id, checkpoints=history)
-        row.passes = 1  # it has a history
-        return row
+        given = self.new.input if fork.input is None else fork.input
+        new = self.new._replace(id=fork.id, input=given, key=None, delay_seconds=0.0, schedule=None)
+        seed = self.seed or self.id
+        return ExecutionRow(new, created_at=now, due_at=now, fork_of=self.id, seed=seed, checkpoints=history)
 
     def has(self, one: Written) -> bool:
         """Whether this outcome was stored before; it is never replaced."""
@@ -311,6 +317,8 @@ class ExecutionRow:
             parent_id=self.child.execution_id if self.child else None,
             parent_key=self.child.key if self.child else None,
             deadline_at=self.deadline_at,
+            fork_of=self.fork_of,
+            seed=self.seed,
         )
 
     def records(self) -> Iterator[StepRecord]:
@@ -337,3 +345,9 @@ class ExecutionRow:
             key: Tried(max(tries), max(attempt.retry_at for attempt in tries.values()))
             for key, tries in self.attempts.items()
         }
+
+
+def _is_part(key: str, kind: str, step: str) -> bool:
+    """Whether it goes with the step: the step, what is below it, and the map whose item it is."""
+    is_below = key == step or key.startswith(f"{step}/")
+    return is_below or (kind == Kind.MAP and step.startswith(f"{key}/#"))

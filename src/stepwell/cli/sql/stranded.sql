@@ -1,6 +1,6 @@
 -- What no living worker can run: (workflow, queue, executions), the most first. Locks: none.
 select e.workflow, e.queue, count(*)
-from stepwell.execution e where e.due_at is not null
+from stepwell.execution e where e.due_at is not null and e.paused_at is null
 group by e.workflow, e.queue
 having not exists (
     select from stepwell.worker w

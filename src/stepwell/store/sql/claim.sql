@@ -1,5 +1,6 @@
--- Lease due executions to a live session, with their history. `c` must be materialised: as a join partner it could be
--- run again and claim more than the limit. An execution that has crashed workers (`s`, suspect) is taken one at a time, so
+-- Lease due executions to a live session, with their history: a fork (`seed`) has one from its beginning. `c` must be
+-- materialised: as a join partner it could be run again and claim more than the limit. An execution that has crashed
+-- workers (`s`, suspect) is taken one at a time, so
 -- that the next crash blames nobody else; it counts against the limit. The update takes the ids as an array: joined with
 -- the union, PostgreSQL evaluates that anew for a row that somebody has just changed, and leases more than the limit.
 -- The next due time may have passed: somebody, such as a caller who asks to hear of the end, holds that row locked now.
@@ -44,7 +45,7 @@ left join u on true
 left join lateral (
     select array_agg(k.key) as keys, array_agg(k.kind) as kinds, array_agg(k.digest) as digests,
            array_agg(k.is_failure) as failures, array_agg(k.value) as contents
-    from stepwell.checkpoint k where u.passes > 1 and k.execution_id = u.id and k.kind <> 'item'
+    from stepwell.checkpoint k where (u.passes > 1 or u.seed is not null) and k.execution_id = u.id and k.kind <> 'item'
 ) h on true
 left join lateral (
     select array_agg(t.key) as retry_keys, array_agg(t.attempts) as attempts, array_agg(t.retry_at) as retry_at

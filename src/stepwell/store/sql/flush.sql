@@ -73,11 +73,11 @@ with me as materialized (
     set owner = null,
         crashes = 0,
         signals = case when n.has_news and not n.is_final then x.signals + 1 else x.signals end,
-        is_told = x.is_told or n.is_doomed,
-        paused_at = case when not n.is_doomed then x.paused_at end,
-        paused_by = case when not n.is_doomed then x.paused_by end,
         cancel_requested_at = case when n.is_doomed then coalesce(x.cancel_requested_at, now()) else x.cancel_requested_at end,
         cancel_reason = case when n.is_doomed then coalesce(x.cancel_reason, 'its parent has ended') else x.cancel_reason end,
+        paused_at = case when not n.is_final and not n.is_doomed then x.paused_at end,
+        paused_by = case when not n.is_final and not n.is_doomed then x.paused_by end,
+        is_told = x.is_told or n.is_doomed,
         status = case
             when n.is_final and x.cancel_requested_at is not null then 'cancelled'
             when n.status = 'waiting' and (x.signals <> n.signals or n.has_news or n.is_doomed

@@ -1,20 +1,25 @@
 -- Make a new execution with the input of another one, or a new input, and the history that this one had before a step: what
--- was stored before the step's outcome was, or together with it, and is not part of the step. $4 null: all of the history,
--- but for the failures that ended the old one; empty: none of it. Edited outcomes replace those that were stored. The new
--- execution counts a pass, so that its first claim comes with the history; it sees the uuid() and random() of the old one.
--- Answers whether there is such an execution, such a step, and a fork. Locks: none.
+-- was stored before the step's outcome was, or together with it, and is not part of the step, nor the map whose item it
+-- is. A step that has only parts so far, such as items of a map, has its place after the last of them. $4 null: all of the
+-- history; empty: none of it. The failures that ended the old one are left out. Edited outcomes replace those that were
+-- stored, also those failures. The new execution sees the uuid() and random() of the old one. Answers whether there is such
+-- an execution, such a step, and a fork. Locks: execution (shared: it is not removed meanwhile).
 with source as materialized (
-    select x.* from stepwell.execution x where x.id = $1::uuid
+    select x.* from stepwell.execution x where x.id = $1::uuid for key share
 ), cut as materialized (
     select case when $4::text is null then 'infinity'::timestamptz when $4::text = '' then '-infinity'::timestamptz
-                else (select c.recorded_at from stepwell.checkpoint c where c.execution_id = $1::uuid and c.key = $4::text)
+                else coalesce((select c.recorded_at from stepwell.checkpoint c where c.execution_id = $1::uuid and c.key = $4::text),
+                              (select max(c.recorded_at) from stepwell.checkpoint c
+                               where c.execution_id = $1::uuid and starts_with(c.key, $4::text || '/#')))
            end as at
 ), edit as materialized (
     select * from unnest($5::text[], $6::bytea[]) as n(key, value)
 ), kept as materialized (
     select c.* from source s cross join cut join stepwell.checkpoint c on c.execution_id = s.id
-    where c.recorded_at <= cut.at and not (c.is_failure and c.key = any(coalesce(s.failed_steps, '{}')))
-      and ($4::text is null or (c.key <> $4::text and not starts_with(c.key, $4::text || '/')))
+    where c.recorded_at <= cut.at
+      and not (c.is_failure and c.key = any(coalesce(s.failed_steps, '{}')) and c.key <> all($5::text[]))
+      and ($4::text is null or not (c.key = $4::text or starts_with(c.key, $4::text || '/')
+                                    or (c.kind = 'map' and starts_with($4::text, c.key || '/#'))))
 ), allowed as materialized (
     select s.* from source s cross join cut
     where cut.at is not null
@@ -22,8 +27,8 @@ with source as materialized (
           select from edit e where not exists (
               select from kept k where k.key = e.key and k.kind in ('step', 'transaction', 'item', 'effect', 'result')))
 ), made as (
-    insert into stepwell.execution (id, workflow, queue, tags, input, due_at, passes, fork_of, seed)
-    select $2::uuid, a.workflow, a.queue, a.tags, coalesce($3::bytea, a.input), now(), 1, a.id, coalesce(a.seed, a.id)
+    insert into stepwell.execution (id, workflow, queue, tags, input, due_at, fork_of, seed)
+    select $2::uuid, a.workflow, a.queue, a.tags, coalesce($3::bytea, a.input), now(), a.id, coalesce(a.seed, a.id)
     from allowed a
     returning id
 ), copied as (

@@ -31,11 +31,11 @@ with dead as (
         crashes = e.crashes + 1,
         due_at = case when e.crashes + 1 < $1::int then now() end,
         finished_at = case when e.crashes + 1 >= $1::int then now() end,
-        is_told = e.is_told or mine.is_doomed,
-        paused_at = case when not mine.is_doomed then e.paused_at end,
-        paused_by = case when not mine.is_doomed then e.paused_by end,
         cancel_requested_at = case when mine.is_doomed then coalesce(e.cancel_requested_at, now()) else e.cancel_requested_at end,
         cancel_reason = case when mine.is_doomed then coalesce(e.cancel_reason, 'its parent has ended') else e.cancel_reason end,
+        paused_at = case when e.crashes + 1 < $1::int and not mine.is_doomed then e.paused_at end,
+        paused_by = case when e.crashes + 1 < $1::int and not mine.is_doomed then e.paused_by end,
+        is_told = e.is_told or mine.is_doomed,
         status = case
             when e.crashes + 1 < $1::int then 'pending'
             when e.cancel_requested_at is not null then 'cancelled'

@@ -6,6 +6,6 @@ with me as materialized (
     where w.id = $1::uuid and x.id = $2::uuid
     for key share of w for share of x
 )
-insert into stepwell.checkpoint (execution_id, key, kind, digest, is_failure, value)
-select $2::uuid, $3::text, $4::text, $5::int4, false, $6::bytea from me
+insert into stepwell.checkpoint (recorded_at, execution_id, key, kind, digest, is_failure, value)
+select clock_timestamp(), $2::uuid, $3::text, $4::text, $5::int4, false, $6::bytea from me
 returning set_config('idle_in_transaction_session_timeout', '5s', true)

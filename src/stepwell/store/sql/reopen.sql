@@ -1,6 +1,7 @@
 -- Make a failed, cancelled or parked execution due now, and with it the children that it has called and that ended because
 -- it did, or whose failure ended it, and theirs. One that had ended begins its timeout anew; a deadline that has passed no
--- longer holds. Steps whose failure ended it run again with fresh attempts; waits for a retry end.
+-- longer holds. Steps whose failure ended it run again with fresh attempts; waits for a retry end. A paused one stays paused.
+-- `held` has the newest versions: if the first one has moved on meanwhile, none of them is changed.
 -- Locks: execution in the order of the ids, then checkpoint and attempt rows.
 with recursive tree as (
     select x.id, x.failed_steps from stepwell.execution x
@@ -10,11 +11,14 @@ with recursive tree as (
     select c.id, c.failed_steps from tree t join stepwell.execution c on c.parent_id = t.id
     where c.is_called and c.status in ('failed', 'cancelled')
       and (c.parent_key = any(t.failed_steps) or c.cancel_reason = 'its parent has ended')
-), found as materialized (
+), held as materialized (
     select e.id, e.failed_steps from stepwell.execution e
     where e.id = any(array(select id from tree))
-      and (e.status in ('failed', 'cancelled') or (e.status = 'pending' and e.passes > 0 and e.cancel_requested_at is null))
+      and (e.status in ('failed', 'cancelled')
+           or (e.id = $1::uuid and e.status = 'pending' and e.passes > 0 and e.cancel_requested_at is null))
     order by uuid_send(e.id) for update
+), found as materialized (
+    select id, failed_steps from held where exists (select from held where id = $1::uuid)
 ), forgotten as (
     delete from stepwell.checkpoint c using found f
     where c.execution_id = f.id and c.is_failure and c.key = any(f.failed_steps)

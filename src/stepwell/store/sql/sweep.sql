@@ -17,11 +17,18 @@ with gone as materialized (
     from gone g cross join lateral (
         select * from stepwell.attempt a where a.execution_id = g.execution_id limit $1::int) a
     limit $1::int
+), notes as materialized (
+    select a.number
+    from gone g cross join lateral (
+        select * from stepwell.audit a where a.execution_id = g.execution_id order by a.number limit $1::int) a
+    limit $1::int
 ), checkpoints as (
     delete from stepwell.checkpoint c using piece p where c.execution_id = p.execution_id and c.key = p.key returning 1
 ), attempts as (
     delete from stepwell.attempt a using tries t
     where a.execution_id = t.execution_id and a.key = t.key and a.attempt = t.attempt returning 1
+), audits as (
+    delete from stepwell.audit where number in (select number from notes)
 ), words as (
     delete from stepwell.searchable where execution_id in (select execution_id from gone)
 ), waits as (
@@ -40,6 +47,8 @@ with gone as materialized (
       and not exists (
           select from stepwell.attempt a where a.execution_id = g.execution_id
             and not exists (select from tries t where t.execution_id = a.execution_id and t.key = a.key and t.attempt = a.attempt))
+      and not exists (
+          select from stepwell.audit a where a.execution_id = g.execution_id and a.number not in (select number from notes))
     returning 1
 )
 select (select count(*)::int from gone) - (select count(*)::int from forgotten)

@@ -13,6 +13,7 @@ import psycopg
 from stepwell.core.model import Batch, ExecutionId, Look, NewCheckpoint, NewEvent, NewExecution, SessionId
 from stepwell.store import binary, rows
 from stepwell.store.connect import with_settings
+from stepwell.store.identity import new_id
 from stepwell.store.pulse import Binary
 from stepwell.store.statements import statement
 from tests.store.world import MAX_CRASHES, SIGNAL_SECONDS
@@ -78,6 +79,23 @@ def close_session(session: SessionId) -> Call:
 
 def cancel(execution_id: ExecutionId, *, force: bool = False) -> Call:
     return Call("cancel", [execution_id.bytes, b"no longer needed", binary.boolean(force), None])
+
+
+def pause(execution_id: ExecutionId) -> Call:
+    return Call("pause", [execution_id.bytes, b"ann", None])
+
+
+def resume(execution_id: ExecutionId) -> Call:
+    return Call("resume", [execution_id.bytes, b"bob", None])
+
+
+def reopen(execution_id: ExecutionId) -> Call:
+    return Call("reopen", [execution_id.bytes, b"ann"])
+
+
+def fork(execution_id: ExecutionId) -> Call:
+    none = [binary.texts([]), binary.byteas([])]
+    return Call("fork", [execution_id.bytes, new_id().bytes, None, None, *none, b"ann"])
 
 
 def send(event: NewEvent) -> Call:

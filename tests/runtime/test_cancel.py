@@ -103,6 +103,7 @@ async def test_every_branch_is_told_once_and_what_waits_for_them_may_clean_up(
                 await step.sleep(name, "1d")
             finally:
                 await step.run(f"undo-{name}", ledger.note)
+                await step.run(f"tell-{name}", ledger.note)
 
         try:
             await together(branch("a"), branch("b"))
@@ -116,7 +117,7 @@ async def test_every_branch_is_told_once_and_what_waits_for_them_may_clean_up(
     async with lab.worker():
         with pytest.raises(ExecutionCancelled):
             await lab.result(handle)
-    assert ledger.counts == {"a/undo-a": 1, "b/undo-b": 1, "close": 1}
+    assert ledger.counts == dict.fromkeys(("a/undo-a", "a/tell-a", "b/undo-b", "b/tell-b", "close"), 1)
 
 
 async def test_map_begins_no_more_items_once_it_is_cancelled(lab: Lab, ledger: Ledger) -> None:

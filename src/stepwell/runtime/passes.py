@@ -195,10 +195,8 @@ class Pass:
             return
         if self.closing is not None:
             self._release()
-        elif self._blocked:
+        elif self._blocked or self._is_over:
             self._look_soon()
-        elif self._is_over:
-            self._end()
 
     async def admit(self) -> None:
         """Return if a durable call may be made; cut it if the pass is closing. Raises Cancelled once in a branch."""
@@ -394,8 +392,8 @@ class Pass:
         self._loop.call_soon(self._look, QUIET_TURNS, self._activity)
 
     def _look(self, turns: int, activity: int) -> None:
-        """Suspend once nothing has happened for some turns: tasks that were only just made have begun by then."""
-        if self._active or self.closing is not None or not self._blocked:
+        """Suspend or end once nothing has happened for some turns: tasks just made or told have begun by then."""
+        if self._active or self.closing is not None or not (self._blocked or self._is_over):
             return
         if activity != self._activity:
             turns, activity = QUIET_TURNS, self._activity
@@ -403,8 +401,10 @@ class Pass:
             self._loop.call_soon(self._look, turns - 1, activity)
         elif self._tell_next():
             self._look_soon()
-        else:
+        elif self._blocked:
             self.close(Closing.SUSPENDED)
+        else:
+            self._end()
 
     # --- tasks ----------------------------------------------------------------------------------------------------
 
@@ -421,7 +421,7 @@ class Pass:
 
     def _root_done(self) -> None:
         """The function has ended; branches that it left while it is being cancelled may still clean up."""
-        if self.interruption is None or self.closing is not None or not (self._active or self._blocked):
+        if self.interruption is None or self.closing is not None:
             self._end()
         elif not self._active:
             self._look_soon()

@@ -378,3 +378,24 @@ async def test_branch_that_is_told_last_cleans_up_to_its_end(lab: Lab, ledger: L
         with pytest.raises(ExecutionCancelled):
             await lab.result(handle)
     assert sorted(ledger.entries) == [f"{name} {number}" for name in ("that", "this") for number in range(3)]
+
+
+async def test_clean_up_has_a_little_time_although_no_worker_was_there_in_its_grace(lab: Lab, ledger: Ledger) -> None:
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        try:
+            await step.sleep("long", "30d")
+        finally:
+            await step.run("undo", ledger.note)
+            await step.sleep("wait", "1h")
+            await step.run("never", ledger.note)
+
+    handle = await lab.app.start(flow)
+    await lab.run_to_rest(handle)
+    await handle.cancel()
+    lab.store.pass_time(lab.settings.cancel_grace * 3)
+
+    async with lab.worker():
+        with pytest.raises(ExecutionCancelled):
+            await lab.result(handle)
+    assert ledger.entries == ["undo"]

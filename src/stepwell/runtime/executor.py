@@ -26,6 +26,7 @@ log = logging.getLogger("stepwell.execution")
 
 MAX_TOLD = 3  # waits that a listing names
 
+LATE_GRACE = timedelta(seconds=30)  # for the clean-up of what was cancelled while no worker was there
 PARKED_FOR = timedelta(minutes=1)  # a parked execution is tried again then: a replay is cheap, and code gets fixed
 
 
@@ -186,7 +187,7 @@ def _deadline(pass_: Pass) -> asyncio.TimerHandle | None:
 
 
 def _expire(pass_: Pass, deadline: datetime) -> None:
-    until = deadline + pass_.around.cancel_grace
+    until = _end_of_grace(pass_, deadline)
     pass_.interrupt(Closing.EXPIRED, asked_at=deadline, until=until, reason=EXPIRED)
 
 
@@ -194,8 +195,23 @@ def _cancel(pass_: Pass) -> None:
     """Somebody asked for it before this pass began."""
     asked_at, why = pass_.execution.cancel_requested_at, pass_.execution.cancel_reason
     if asked_at is not None:
-        until = asked_at + pass_.around.cancel_grace
+        until = _end_of_grace(pass_, asked_at)
         pass_.interrupt(Closing.CANCELLED, asked_at=asked_at, until=until, reason=why)
+
+
+def _end_of_grace(pass_: Pass, began: datetime) -> datetime:
+    """When the clean-up is cut. If no worker was there in its time, it has a little of it all the same."""
+    grace = pass_.around.cancel_grace
+    return max(began + grace, pass_.now() + min(grace, LATE_GRACE))
+
+
+def _is_grace_over(pass_: Pass) -> bool:
+    """Whether a clean-up that would wait now has had its time."""
+    execution = pass_.execution
+    began = {Closing.CANCELLED: execution.cancel_requested_at, Closing.EXPIRED: execution.deadline_at}.get(
+        pass_.interruption or Closing.ENDED
+    )
+    return began is not None and pass_.now() >= began + pass_.around.cancel_grace
 
 
 def _closing_outcome(pass_: Pass, workflow: Workflow[Any, Any], own: Outcome | None) -> Outcome | None:
@@ -209,7 +225,7 @@ def _closing_outcome(pass_: Pass, workflow: Workflow[Any, Any], own: Outcome | N
             return _timed_out(workflow)
         case _ if not pass_.was_refused and not pass_.was_told and own is not None:
             return own
-        case Closing.SUSPENDED:
+        case Closing.SUSPENDED if not _is_grace_over(pass_):
             return _suspended(pass_, workflow)
         case Closing.HANDED_BACK | Closing.PAUSED:
             return Suspended(pass_.now(), "handed back")

@@ -66,7 +66,8 @@ def create(new: Sequence[NewExecution]) -> Call:
 
 def claim(session: SessionId, *, limit: int) -> Call:
     lanes = [binary.texts(["default"]), binary.texts(["order"])]
-    return Call("claim", [session.bytes, *lanes, binary.int4(limit), binary.MINUS_INFINITY, binary.boolean(True)])
+    bounds = [binary.int4(limit), binary.MINUS_INFINITY, binary.boolean(True)]
+    return Call("claim", [session.bytes, *lanes, *bounds, binary.texts([]), binary.int4s([])])
 
 
 def reap() -> Call:

@@ -122,13 +122,15 @@ OUTCOMES: st.SearchStrategy[Callable[[datetime], Outcome]] = st.sampled_from(
     )
 )
 
+_SOME_CODE = st.sampled_from((WORKFLOWS, (*WORKFLOWS, "order@1"), (*WORKFLOWS, "order@1", "order@2")))
 _SOME_WORKFLOWS = st.sampled_from((WORKFLOWS, WORKFLOWS, WORKFLOWS[:1]))
 _SOME_QUEUES = st.sampled_from((QUEUES, QUEUES[::-1], QUEUES[:1]))
 _REQUESTS = st.builds(
     ClaimRequest,
     queues=_SOME_QUEUES,
-    workflows=_SOME_WORKFLOWS,
+    workflows=_SOME_CODE,
     limit=st.sampled_from((0, 1, 2, 3, 100)),
+    versions=st.sampled_from(({}, {}, {"order": 1}, {"order": 2})),
     with_suspect=st.sampled_from((True, True, False)),
 )
 
@@ -194,7 +196,7 @@ class Agreement(DeclaredRules, ControlRules, RuleBasedStateMachine):
         self.open(LEASES[0], WORKFLOWS, QUEUES)
         self.create([{"workflow": "order", "input": b"1"}] * 3)
 
-    @rule(minutes=st.sampled_from(LEASES), workflows=_SOME_WORKFLOWS, queues=_SOME_QUEUES)
+    @rule(minutes=st.sampled_from(LEASES), workflows=_SOME_CODE, queues=_SOME_QUEUES)
     def open(self, minutes: float, workflows: tuple[str, ...], queues: tuple[str, ...]) -> None:
         async def operation(side: Side) -> None:
             name, lease_for = f"host:{len(side.sessions)}", minutes * MINUTE

@@ -20,7 +20,7 @@ Raw = psycopg.Connection[Any]
 # Counted within one execution, of few versions of the schema, or a hash.
 WITHIN_ONE = {
     "execution.passes", "execution.crashes", "execution.signals", "attempt.attempt",
-    "checkpoint.digest", "migration.number", "schedule.max_catch_up",
+    "execution.version", "checkpoint.digest", "migration.number", "schedule.max_catch_up",
 }  # fmt: skip
 
 

@@ -80,6 +80,7 @@ class App(Events, ControlCalls, ScheduleCalls):
         retry: Retry | None = None,
         timeout: DurationLike | None = None,
         trigger: Trigger | Sequence[Trigger] | None = None,
+        version: int | None = None,
         retention: RetentionLike | None = None,
     ) -> Decorator: ...
     def workflow(
@@ -92,6 +93,7 @@ class App(Events, ControlCalls, ScheduleCalls):
         retry: Retry | None = None,
         timeout: DurationLike | None = None,
         trigger: Trigger | Sequence[Trigger] | None = None,
+        version: int | None = None,
         retention: RetentionLike | None = None,
     ) -> Any:
         """Register a function, sync or async, as a workflow.
@@ -99,12 +101,20 @@ class App(Events, ControlCalls, ScheduleCalls):
         Its parameter annotated `Step` (`SyncStep` in a plain function) is injected; the others are its input. `id` is
         by default its name with dashes; `retry` is the default of its steps; `timeout` counts from its first pass;
         `trigger`, one or several, starts executions by the clock, by events or by polling. An execution is kept for
-        `retention` after its end: 30 days, or another duration, or "forever".
+        `retention` after its end: 30 days, or another duration, or "forever". Of several functions of one id an
+        execution begins with that of the highest `version`, and keeps it.
         """
 
         def register(function: Callable[..., Any]) -> Workflow[..., Any]:
             return self.registry.add(
-                function, id=id, queue=queue, retry=retry, timeout=timeout, trigger=trigger, retention=retention
+                function,
+                id=id,
+                queue=queue,
+                retry=retry,
+                timeout=timeout,
+                trigger=trigger,
+                retention=retention,
+                version=version,
             )
 
         return Decorator(register) if function is None else register(function)
@@ -324,7 +334,7 @@ class App(Events, ControlCalls, ScheduleCalls):
         """
         client = await self._open()
         execution = await client.ended(execution_id_of(execution_id), timeout=duration_option("timeout", timeout))
-        return result_of(execution, self.registry.output(execution.workflow))
+        return result_of(execution, self.registry.output(execution.workflow, execution.version))
 
     async def get(self, execution_id: UUID | str) -> Execution:
         """The execution as it is now, with the reason why it is not moving. Raises UnknownExecution."""

@@ -71,7 +71,7 @@ async def _settled_verdict(store: PostgresStore, registry: Registry, execution: 
 
 async def _verdict(store: PostgresStore, registry: Registry, execution: Execution) -> Verdict | None:
     try:
-        workflow = registry[execution.workflow]
+        workflow = registry.version(execution.workflow, execution.version)
     except UnknownWorkflow as error:
         return Verdict(Fault.MISSING, None, None, f"{error}; keep the workflow until its executions have ended")
     records = [record async for record in Client(store).steps(execution.id)]

@@ -268,6 +268,7 @@ class Claimed(NamedTuple):
     deadline_at: datetime | None = None
     parent_id: ExecutionId | None = None
     seed: ExecutionId | None = None  # whose uuid() and random() a fork sees
+    version: int | None = None  # of the workflow, that it began with
     checkpoints: Mapping[str, Checkpoint] = NO_HISTORY
     retries: Mapping[str, Tried] = NO_RETRIES
 
@@ -316,6 +317,7 @@ class Execution:
     deadline_at: datetime | None = None
     fork_of: ExecutionId | None = None  # with whose history it began
     seed: ExecutionId | None = None  # whose uuid() and random() a fork sees
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,7 +439,7 @@ EVERYTHING = Filter()
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """What a worker says of itself when it opens its session."""
+    """What a worker says of itself when it opens its session. `workflows` has each version as well, as in pay@2."""
 
     name: str
     workflows: tuple[str, ...]
@@ -452,6 +454,7 @@ class ClaimRequest:
     workflows: tuple[str, ...]
     limit: int
     not_before: datetime | None = None
+    versions: Mapping[str, int] = field(default_factory=dict)  # with which an execution of these workflows begins
     with_suspect: bool = True  # also one execution that has crashed workers; only while no other such one runs here
 
 

@@ -67,6 +67,11 @@ def call_of(key: str) -> str:
     return call if mark and "/" not in part else key
 
 
+def versioned(workflow: str, version: int | None) -> str:
+    """How a worker says which version of a workflow it has: pay@2."""
+    return workflow if version is None else f"{workflow}@{version}"
+
+
 def checked_name(name: object, of: str = "a step") -> str:
     """The name, if it can be that of such a thing. Raises InvalidOption."""
     if not isinstance(name, str) or not name or len(name) > MAX_NAME_LENGTH or _UNUSABLE.search(name):

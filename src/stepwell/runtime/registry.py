@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,7 +12,7 @@ from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 from stepwell.codec import Codec, codec_for, resolve_annotation, result_codec
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import DEFAULT_QUEUE
-from stepwell.core.replay import checked_name
+from stepwell.core.replay import checked_name, versioned
 from stepwell.core.retention import RetentionLike
 from stepwell.core.retry import Retry
 from stepwell.core.schedule import ScheduleSpec
@@ -23,6 +24,8 @@ from stepwell.runtime.dispatcher import Listening
 from stepwell.runtime.functions import duration_option, retention_option
 from stepwell.runtime.step import Step
 from stepwell.runtime.sync_step import SyncStep
+
+_VERSIONED = re.compile(r"@[0-9]+\Z")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,6 +45,7 @@ class Workflow(Generic[P, R]):
     is_async: bool
     step_parameter: str | None
     triggers: tuple[Trigger, ...]
+    version: int | None
     input: InputCodec
     output: Codec[R]
     app: Any = None  # the App it was registered with, a matter of the layer above
@@ -63,7 +67,8 @@ class Registry:
 
     def __init__(self, app: object = None) -> None:
         self._app = app
-        self._workflows: dict[str, Workflow[Any, Any]] = {}
+        self._workflows: dict[str, Workflow[Any, Any]] = {}  # the newest version of each
+        self._versions: dict[tuple[str, int | None], Workflow[Any, Any]] = {}
         self._schedules: dict[str, ScheduleSpec] = {}
         self._listening: dict[str, Listening] = {}
 
@@ -73,6 +78,15 @@ class Registry:
         except KeyError:
             raise UnknownWorkflow(name, tuple(self._workflows)) from None
 
+    def version(self, name: str, version: int | None) -> Workflow[Any, Any]:
+        """What an execution runs on that began with this version; None: without one, which is older than any."""
+        if version is None and name in self and (name, None) not in self._versions:
+            version = min(number for one, number in self._versions if one == name and number is not None)
+        try:
+            return self._versions[name, version]
+        except KeyError:
+            raise UnknownWorkflow(versioned(name, version), self.codes) from None
+
     def __contains__(self, name: object) -> bool:
         return name in self._workflows
 
@@ -80,6 +94,17 @@ class Registry:
     def names(self) -> tuple[str, ...]:
         """The workflows' ids, sorted."""
         return tuple(sorted(self._workflows))
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The workflows' ids, and each version as a worker says that it has it, sorted."""
+        return tuple(sorted({*self._workflows, *(versioned(*code) for code in self._versions)}))
+
+    @property
+    def newest(self) -> dict[str, int]:
+        """The version with which executions of a workflow begin, of those that have versions."""
+        newest = ((name, workflow.version) for name, workflow in self._workflows.items())
+        return {name: version for name, version in newest if version is not None}
 
     @property
     def queues(self) -> tuple[str, ...]:
@@ -116,11 +141,12 @@ class Registry:
             workflow.id, [("$", f"give a mapping of its parameters ({', '.join(codec.names) or 'none'})")]
         )
 
-    def output(self, workflow: Workflow[..., Any] | str) -> Codec[Any]:
+    def output(self, workflow: Workflow[..., Any] | str, version: int | None = None) -> Codec[Any]:
         """How the workflow's result is read; as plain JSON, if this process does not have it."""
         if isinstance(workflow, Workflow):
             return workflow.output
-        return self._workflows[workflow].output if workflow in self else codec_for(Any)
+        known = self._versions.get((workflow, version)) or self._workflows.get(workflow)
+        return known.output if known else codec_for(Any)
 
     @property
     def kept(self) -> dict[str, timedelta]:
@@ -138,11 +164,15 @@ class Registry:
         timeout: DurationLike | None,
         trigger: Trigger | Sequence[Trigger] | None = None,
         retention: RetentionLike | None = None,
+        version: int | None = None,
     ) -> Workflow[P, Any]:
         """Register a function. Raises InvalidOption when the id is taken or an annotation cannot be stored."""
-        name = checked_name(id or function.__name__.replace("_", "-"), "a workflow")
-        if name in self._workflows:
-            raise InvalidOption(f"two workflows are called '{name}'; give one another id: @app.workflow(id=...)")
+        name = _checked_id(id or function.__name__.replace("_", "-"))
+        if version is not None and version < 1:
+            raise InvalidOption(f"workflow '{name}': version is {version}, use 1 or more")
+        if (name, version) in self._versions:
+            called = versioned(name, version)
+            raise InvalidOption(f"two workflows are called '{called}'; give one another id: @app.workflow(id=...)")
         is_async = inspect.iscoroutinefunction(function)
         parameter = _step_parameter(function, is_async=is_async)
         workflow: Workflow[P, Any] = Workflow(
@@ -155,17 +185,43 @@ class Registry:
             is_async=is_async,
             step_parameter=parameter,
             triggers=as_triggers(trigger),
+            version=version,
             input=InputCodec(function, workflow=name, step_parameter=parameter),
             output=result_codec(function),
             app=self._app,
         )
-        schedules = {spec.id: spec for spec in specs_of(workflow)}
-        self._schedules = _joined(self._schedules, schedules, "two schedules")
-        self._listening = _joined(self._listening, triggered_by(workflow), "two triggers by events")
-        self._workflows[name] = workflow
-        for poll in polls_of(workflow):
-            self.add(poll.function, id=poll.id, queue=queue, retry=retry, timeout=None, trigger=poll.trigger)
+        older = self._workflows.get(name)
+        if older is None or (older.version or 0) < (version or 0):
+            self._declare(workflow, instead_of=older)
+            self._workflows[name] = workflow
+        self._versions[name, version] = workflow
         return workflow
+
+    def _declare(self, workflow: Workflow[Any, Any], *, instead_of: Workflow[Any, Any] | None) -> None:
+        """Let its triggers hold; those of an older version no longer do."""
+        gone = {instead_of.id, *(poll.id for poll in polls_of(instead_of))} if instead_of else set()
+        schedules = {id: spec for id, spec in self._schedules.items() if spec.workflow not in gone}
+        listening = {id: one for id, one in self._listening.items() if one.workflow not in gone}
+        schedules = _joined(schedules, {spec.id: spec for spec in specs_of(workflow)}, "two schedules")
+        self._listening = _joined(listening, triggered_by(workflow), "two triggers by events")
+        self._schedules = schedules
+        for id in gone - {workflow.id}:
+            del self._workflows[id], self._versions[id, None]
+        for poll in polls_of(workflow):
+            self.add(
+                poll.function,
+                id=poll.id,
+                queue=workflow.queue,
+                retry=workflow.retry,
+                timeout=None,
+                trigger=poll.trigger,
+            )
+
+
+def _checked_id(name: str) -> str:
+    if _VERSIONED.search(checked_name(name, "a workflow")):
+        raise InvalidOption(f"'{name}' cannot name a workflow: it looks like a version of one; use version=")
+    return name
 
 
 def _joined(known: Mapping[str, T], new: Mapping[str, T], what: str) -> dict[str, T]:

@@ -110,7 +110,7 @@ class Shift:
     def start(self, claimed: Claimed) -> None:
         """Run a pass of the execution."""
         self._suspects += _is_suspect(claimed)
-        workflow = self._registry[claimed.workflow]
+        workflow = self._registry.version(claimed.workflow, claimed.version)
         # made here, not in the task: what is closed before the task begins must find it
         pass_ = self._passes[claimed.id] = Pass(claimed, self._around, retry=workflow.retry)
         task = asyncio.get_running_loop().create_task(self._run(pass_, workflow))
@@ -210,7 +210,7 @@ async def open_shift(
     on_lost: Callable[[], None],
 ) -> Shift:
     """Open a session and begin. Raises DatabaseUnavailable."""
-    info = WorkerInfo(name, registry.names, settings.queues or registry.queues)
+    info = WorkerInfo(name, registry.codes, settings.queues or registry.queues)
     session = await store.open_session(info, lease_for=settings.lease_for)
     return Shift(
         store,

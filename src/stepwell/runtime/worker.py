@@ -155,9 +155,10 @@ class Worker:
         not_before = self._head.not_before(self._store.now()) if len(queues) == 1 else None
         request = ClaimRequest(
             queues=queues,
-            workflows=self._registry.names,
+            workflows=self._registry.codes,
             limit=limit,
             not_before=not_before,
+            versions=self._registry.newest,
             with_suspect=not shift.has_suspect,
         )
         claim = await self._store.claim(shift.session, request)

@@ -230,7 +230,7 @@ class MemoryStore(MemoryMail, MemoryControl):
             rows = self._due(request, now)
             reached = max((row.due_at for row in rows if row.due_at and not row.is_suspect), default=None)
             for row in rows:
-                row.lease_to(session, now)
+                row.lease_to(session, now, request.versions)
             next_due_at = self._next_due_at(request, now) if len(rows) < request.limit else None
             return Claim(now, [row.claimed() for row in rows], next_due_at, reached)
 
@@ -257,7 +257,7 @@ class MemoryStore(MemoryMail, MemoryControl):
             if row.due_at is not None
             and row.paused_by is None
             and row.new.queue in request.queues
-            and row.new.workflow in request.workflows
+            and row.code in request.workflows
         ]
         return sorted(rows, key=lambda pair: pair[0])
 

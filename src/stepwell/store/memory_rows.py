@@ -32,7 +32,7 @@ from stepwell.core.model import (
     WorkerInfo,
 )
 from stepwell.core.polling import SUSPECT_CRASHES
-from stepwell.core.replay import failed_key, intent_key
+from stepwell.core.replay import failed_key, intent_key, versioned
 from stepwell.core.status import Status, may_move
 
 Written = NewCheckpoint | FailedAttempt | Ending
@@ -53,9 +53,9 @@ class WorkerRow:
     def is_alive(self, now: datetime) -> bool:
         return self.expires_at > now
 
-    def has(self, new: NewExecution) -> bool:
-        """Whether it would claim this execution."""
-        return new.workflow in self.info.workflows and new.queue in self.info.queues
+    def has(self, code: str, queue: str) -> bool:
+        """Whether it would claim executions of this code from this queue."""
+        return code in self.info.workflows and queue in self.info.queues
 
 
 @dataclass(slots=True)
@@ -90,6 +90,7 @@ class ExecutionRow:
     cancel_requested_at: datetime | None = None
     cancel_reason: str | None = None
     deadline_at: datetime | None = None
+    version: int | None = None
     child: NewChild | None = None  # how its parent has started it
     paused_by: str | None = None
     is_told: bool = False
@@ -115,8 +116,15 @@ class ExecutionRow:
         """Whether it may be what kills the workers."""
         return self.crashes >= SUSPECT_CRASHES
 
-    def lease_to(self, session: SessionId, now: datetime) -> None:
-        """A pass begins."""
+    @property
+    def code(self) -> str:
+        """The workflow, in the version that it began with."""
+        return versioned(self.new.workflow, self.version)
+
+    def lease_to(self, session: SessionId, now: datetime, versions: Mapping[str, int]) -> None:
+        """A pass begins; the first one with the newest version that the worker has."""
+        if self.passes == 0 and self.fork_of is None:
+            self.version = versions.get(self.new.workflow)
         assert may_move(self.status, Status.RUNNING)
         self.status, self.owner, self.due_at, self.reason = Status.RUNNING, session, None, None
         self.passes += 1
@@ -255,7 +263,9 @@ class ExecutionRow:
         given = self.new.input if fork.input is None else fork.input
         new = self.new._replace(id=fork.id, input=given, key=None, delay_seconds=0.0, schedule=None)
         seed = self.seed or self.id
-        return ExecutionRow(new, created_at=now, due_at=now, fork_of=self.id, seed=seed, checkpoints=history)
+        row = ExecutionRow(new, created_at=now, due_at=now, fork_of=self.id, seed=seed, checkpoints=history)
+        row.version = self.version
+        return row
 
     def has(self, one: Written) -> bool:
         """Whether this outcome was stored before; it is never replaced."""
@@ -286,7 +296,9 @@ class ExecutionRow:
         facts = (self.passes, self.crashes, self.created_at, self.started_at, self.signals)
         plans = (self.cancel_requested_at, self.cancel_reason, self.deadline_at)
         parent_id = self.child.execution_id if self.child else None
-        return Claimed(new.id, new.workflow, new.input, *facts, *plans, parent_id, self.seed, history, retries)
+        return Claimed(
+            new.id, new.workflow, new.input, *facts, *plans, parent_id, self.seed, self.version, history, retries
+        )
 
     def called(self) -> Child:
         """What its parent sees of it."""
@@ -319,6 +331,7 @@ class ExecutionRow:
             deadline_at=self.deadline_at,
             fork_of=self.fork_of,
             seed=self.seed,
+            version=self.version,
         )
 
     def records(self) -> Iterator[StepRecord]:

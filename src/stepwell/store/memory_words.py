@@ -20,8 +20,9 @@ def why(row: ExecutionRow, workers: Mapping[SessionId, WorkerRow], now: datetime
         return f"{row.reason}{_until(row.due_at)}"
     if row.status is not Status.PENDING or row.due_at is None:
         return row.reason
-    if not any(worker.is_alive(now) and worker.has(row.new) for worker in workers.values()):
-        return "; ".join(["no worker has this workflow", *([row.reason] if row.reason else [])])
+    if not any(worker.is_alive(now) and worker.has(row.code, row.new.queue) for worker in workers.values()):
+        which = "" if row.version is None else f"version {row.version} of "
+        return "; ".join([f"no worker has {which}this workflow", *([row.reason] if row.reason else [])])
     if row.due_at > now:
         return f"{row.reason or 'due'}{_until(row.due_at)}"
     return "; ".join([*([row.reason] if row.reason else []), "ready, waits for a free worker"])

@@ -226,6 +226,8 @@ class PostgresStore(PostgresControl):
             binary.int4(request.limit),
             binary.timestamptz(request.not_before) if request.not_before else binary.MINUS_INFINITY,
             binary.boolean(request.with_suspect),
+            binary.texts(request.versions),
+            binary.int4s(list(request.versions.values())),
         )
         if not found[0][1]:
             raise LeaseLost("this worker's session has ended")

@@ -237,10 +237,10 @@ def claim_of(rows: Sequence[Row]) -> Claim:
 
 
 def _claimed(row: Row) -> Claimed:
-    keys, kinds, digests, failures, contents, retry_keys, attempts, retry_at = row[18:]
+    keys, kinds, digests, failures, contents, retry_keys, attempts, retry_at = row[19:]
     history = dict(zip(keys, map(Checkpoint, kinds, digests, failures, contents), strict=True)) if keys else NO_HISTORY
     retries = dict(zip(retry_keys, map(Tried, attempts, retry_at), strict=True)) if retry_keys else NO_RETRIES
-    facts = Claimed(*row[5:18])
+    facts = Claimed(*row[5:19])
     return facts._replace(checkpoints=history, retries=retries) if keys or retry_keys else facts
 
 

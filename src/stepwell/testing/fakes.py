@@ -107,7 +107,14 @@ class FakedRegistry(Registry):
         self._bodies = bodies
 
     def __getitem__(self, name: str) -> Workflow[Any, Any]:
-        workflow, fake = super().__getitem__(name), self._bodies.workflows.get(name)
+        return self._faked(super().__getitem__(name))
+
+    def version(self, name: str, version: int | None) -> Workflow[Any, Any]:
+        """The same, of one version."""
+        return self._faked(super().version(name, version))
+
+    def _faked(self, workflow: Workflow[Any, Any]) -> Workflow[Any, Any]:
+        fake = self._bodies.workflows.get(workflow.id)
         if fake is None:
             return workflow
         function = fake._async_workflow if fake._is_async else fake._workflow

@@ -3,4 +3,4 @@ select now() - min(e.due_at)
 from stepwell.execution e
 where e.due_at <= now() and e.paused_at is null and exists (
     select from stepwell.worker w
-    where e.workflow = any(w.workflows) and e.queue = any(w.queues) and w.expires_at > now())
+    where coalesce(e.workflow || '@' || e.version, e.workflow) = any(w.workflows) and e.queue = any(w.queues) and w.expires_at > now())

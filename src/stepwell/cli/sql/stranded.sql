@@ -4,5 +4,5 @@ from stepwell.execution e where e.due_at is not null and e.paused_at is null
 group by e.workflow, e.queue
 having not exists (
     select from stepwell.worker w
-    where e.workflow = any(w.workflows) and e.queue = any(w.queues) and w.expires_at > now())
+    where coalesce(e.workflow || '@' || e.version, e.workflow) = any(w.workflows) and e.queue = any(w.queues) and w.expires_at > now())
 order by count(*) desc, e.workflow, e.queue limit 5

@@ -4,6 +4,7 @@
 -- that the next crash blames nobody else; it counts against the limit. The update takes the ids as an array: joined with
 -- the union, PostgreSQL evaluates that anew for a row that somebody has just changed, and leases more than the limit.
 -- The next due time may have passed: somebody, such as a caller who asks to hear of the end, holds that row locked now.
+-- An execution begins with the newest version of its workflow that this worker has ($7, $8), and keeps it.
 -- `has_post`: events were sent inside transactions, and are to be put into their topics.
 -- Locks: worker (shared), execution (skipping locked ones).
 with me as materialized (
@@ -11,23 +12,26 @@ with me as materialized (
 ), s as materialized (
     select e.id from stepwell.execution e
     where $6::boolean and e.queue = any($2::text[]) and e.due_at <= now() and e.paused_at is null and e.crashes >= 2
-      and e.workflow = any($3::text[])
+      and coalesce(e.workflow || '@' || e.version, e.workflow) = any($3::text[])
     order by e.due_at limit least($4::int, 1) for update skip locked
 ), c as materialized (
     select d.id, d.due_at
     from unnest($2::text[]) as q(name) cross join lateral (
         select e.id, e.due_at from stepwell.execution e
         where e.queue = q.name and e.due_at >= $5::timestamptz and e.due_at <= now() and e.paused_at is null and e.crashes < 2
-          and e.workflow = any($3::text[])
+          and coalesce(e.workflow || '@' || e.version, e.workflow) = any($3::text[])
         order by e.due_at limit $4::int for update skip locked) d
     limit $4::int - (select count(*)::int from s)
 ), u as (
     update stepwell.execution x
     set owner = (select id from me), status = 'running', due_at = null, reason = null, passes = x.passes + 1,
-        claimed_at = now(), started_at = coalesce(x.started_at, now())
+        claimed_at = now(), started_at = coalesce(x.started_at, now()),
+        version = case when x.passes = 0 and x.fork_of is null
+            then (select v.version from unnest($7::text[], $8::int4[]) v(workflow, version) where v.workflow = x.workflow)
+            else x.version end
     where exists (select from me) and x.id = any(array(select id from c union all select id from s))
     returning x.id, x.workflow, x.input, x.passes, x.crashes, x.created_at, x.started_at, x.signals, x.cancel_requested_at,
-              x.cancel_reason, x.deadline_at, x.parent_id, x.seed
+              x.cancel_reason, x.deadline_at, x.parent_id, x.seed, x.version
 )
 select a.now, a.is_alive, a.next_due_at, a.reached, a.has_post, u.*, h.*, r.*
 from (
@@ -37,7 +41,7 @@ from (
                select min(n.due_at) from unnest($2::text[]) as q(name) cross join lateral (
                    select e.due_at from stepwell.execution e
                    where e.queue = q.name and e.due_at >= $5::timestamptz and e.paused_at is null and e.crashes < 2
-                     and e.workflow = any($3::text[])
+                     and coalesce(e.workflow || '@' || e.version, e.workflow) = any($3::text[])
                      and e.id not in (select id from c)
                    order by e.due_at limit 1) n) end as next_due_at
 ) a

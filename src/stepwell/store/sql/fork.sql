@@ -27,8 +27,8 @@ with source as materialized (
           select from edit e where not exists (
               select from kept k where k.key = e.key and k.kind in ('step', 'transaction', 'item', 'effect', 'result')))
 ), made as (
-    insert into stepwell.execution (id, workflow, queue, tags, input, due_at, fork_of, seed)
-    select $2::uuid, a.workflow, a.queue, a.tags, coalesce($3::bytea, a.input), now(), a.id, coalesce(a.seed, a.id)
+    insert into stepwell.execution (id, workflow, queue, tags, input, due_at, fork_of, seed, version)
+    select $2::uuid, a.workflow, a.queue, a.tags, coalesce($3::bytea, a.input), now(), a.id, coalesce(a.seed, a.id), a.version
     from allowed a
     returning id
 ), copied as (

@@ -2,7 +2,7 @@
 -- the fewest of them: the plan is made for the values at hand. Locks: none.
 with recursive {{workflows}}
 select x.id, x.workflow, x.queue, x.status, v.why, x.key, x.tags, x.input, x.result, x.error, x.passes, x.crashes,
-       x.due_at, x.created_at, x.started_at, x.finished_at, x.parent_id, x.parent_key, x.deadline_at, x.fork_of, x.seed
+       x.due_at, x.created_at, x.started_at, x.finished_at, x.parent_id, x.parent_key, x.deadline_at, x.fork_of, x.seed, x.version
 from (
     select * from stepwell.execution x
     where x.workflow = any(array(select workflow from workflows))

@@ -31,7 +31,7 @@ with recursive lane(workflow, status) as (
 )
 select p.looked_at, p.newest_at, r.created_at, r.id,
        x.id, x.workflow, x.queue, x.status, v.why, x.key, x.tags, x.input, x.result, x.error, x.passes, x.crashes,
-       x.due_at, x.created_at, x.started_at, x.finished_at, x.parent_id, x.parent_key, x.deadline_at, x.fork_of, x.seed
+       x.due_at, x.created_at, x.started_at, x.finished_at, x.parent_id, x.parent_key, x.deadline_at, x.fork_of, x.seed, x.version
 from (select count(*)::int as looked_at, max(c.created_at) as newest_at from complete c) p
 left join reached r on true
 left join page x on true

@@ -20,6 +20,6 @@ with recursive {{workflows}}, newest as materialized (
 )
 select (select created_at from floor),
        x.id, x.workflow, x.queue, x.status, v.why, x.key, x.tags, x.input, x.result, x.error, x.passes, x.crashes,
-       x.due_at, x.created_at, x.started_at, x.finished_at, x.parent_id, x.parent_key, x.deadline_at, x.fork_of, x.seed
+       x.due_at, x.created_at, x.started_at, x.finished_at, x.parent_id, x.parent_key, x.deadline_at, x.fork_of, x.seed, x.version
 from (select) one left join page x on true left join stepwell.executions v on v.id = x.id
 order by x.created_at desc, x.id desc

@@ -91,6 +91,35 @@ def only(document: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def test_fork_is_tried_with_the_random_numbers_of_the_first_one(cli: Cli, database_url: str) -> None:
+    """They are arguments of a stored step."""
+
+    async def forked() -> None:
+        app = App(database_url)
+
+        @app.workflow(id="order")
+        async def order(step: Step) -> None:
+            await step.run("pay", same, round(1e9 * step.random()))
+            await step.sleep("rest", "90d")
+
+        async with app, app.worker():
+            handle = await app.start(order)
+            for id in (handle.id, (await app.fork(handle.id)).id):
+                async for news in follow(await app.open(), ExecutionId(id)):
+                    if isinstance(news, Waits) and news.why.startswith("timer"):
+                        break
+
+    asyncio.run(forked())
+    code = f"""{HEAD}
+@app.workflow(id="order")
+async def order(step: Step) -> None:
+    await step.run("pay", never, round(1e9 * step.random()))
+    await step.sleep("rest", "90d")
+"""
+
+    assert check(cli, database_url, code)[1]["verdicts"] == []
+
+
 def test_code_that_fits_has_nothing_said_of_it(cli: Cli, database_url: str, in_flight: str) -> None:
     code, document = check(cli, database_url, BEFORE)
 

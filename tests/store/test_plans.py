@@ -14,10 +14,11 @@ import psycopg
 import pytest
 
 from stepwell.store.connect import with_settings
+from stepwell.store.control import NEWEST
 from stepwell.store.statements import statement
 from tests.databases import Admin, fresh_database
 
-SIZES = {"finished": 200_000, "sleeping": 25_000, "due": 10_000, "running": 500, "checkpoints": 3}
+SIZES = {"finished": 200_000, "sleeping": 25_000, "due": 10_000, "running": 500, "checkpoints": 3, "paused": 100_000}
 SESSION = UUID("00000000-0000-0000-0000-000000000001")
 ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -61,6 +62,13 @@ select 'orders', name, address, number from stepwell.event where name = 'order.c
 insert into stepwell.checkpoint (execution_id, digest, is_failure, kind, key, value)
 select x.id, 1, false, 'step', 'step-' || n, '"a result"'
 from stepwell.execution x, generate_series(1, %(checkpoints)s) n where x.status <> 'completed';
+
+insert into stepwell.execution (id, workflow, input, passes, started_at, claimed_at, due_at, paused_at, paused_by)
+select gen_random_uuid(), 'order', '{}', 1, now(), now(), now() - interval '1 day', now(), 'ann'
+from generate_series(1, %(paused)s) n;
+
+insert into stepwell.audit (execution_id, actor, action)
+select id, 'ann', 'pause' from stepwell.execution where paused_at is not null;
 """
 
 # Pages touched by a hundred rows (one for those that are about one). A page is touched for each level of an index that
@@ -80,6 +88,12 @@ MOST_PAGES = {
     "leave": 15_000,
     "cancel": 50,
     "reopen": 50,
+    "pause": 50,
+    "resume": 50,
+    "orders": 500,
+    "fork": 150,
+    "audit of one": 30,
+    "audit of all": 30,
     "due schedules": 20_000,
     "start a tick": 60,
     "take events": 3_000,
@@ -117,7 +131,7 @@ class Engine:
         self._connection.close()
 
 
-def _calls(running: list[UUID], finished: list[UUID]) -> dict[str, tuple[str, list[object]]]:
+def _calls(running: list[UUID], finished: list[UUID], paused: UUID = SESSION) -> dict[str, tuple[str, list[object]]]:
     """What a busy engine runs all the time, a hundred rows each: statement and parameters by what it is here."""
     each = len(running)
     one = running[0] if running else SESSION
@@ -145,6 +159,12 @@ def _calls(running: list[UUID], finished: list[UUID]) -> dict[str, tuple[str, li
         "leave": ("close_session", [SESSION]),
         "cancel": ("cancel", [one, "no longer needed", False, "ann"]),
         "reopen": ("reopen", [one, "ann"]),
+        "pause": ("pause", [one, "ann", None]),
+        "resume": ("resume", [paused, "ann", None]),
+        "orders": ("orders", [running]),
+        "fork": ("fork", [one, uuid4(), None, "step-2", ["step-1"], [b"2"], "ann"]),
+        "audit of one": ("audits", [paused, NEWEST, 100]),
+        "audit of all": ("audits", [None, NEWEST, 100]),
         "due schedules": ("due_schedules", [["order"]]),
         "start a tick": ("fire", ["schedule-1", 0, *[ANY_TIME] * 3, None, [uuid4()], ["tick"], [b"{}"], [0.0]]),
         "take events": ("take", [["orders"], 30.0, 100]),
@@ -166,18 +186,19 @@ def plans(admin: Admin, server_url: str, template: str) -> Iterator[dict[tuple[s
         for name, values in _calls([], []).values():
             engine.explain(name, *values)
         raw.execute((_FILL % SIZES).encode())
-        running, finished = (_some(raw, status) for status in ("running", "completed"))
+        running, finished = (_some(raw, f"status = '{status}'") for status in ("running", "completed"))
+        paused = _some(raw, "paused_at is not null")[0]
         for state in STATES:
             if state == "analysed":
                 raw.execute("analyze")
-            for what, (name, values) in _calls(running, finished).items():
+            for what, (name, values) in _calls(running, finished, paused).items():
                 found[state, what] = engine.explain(name, *values)
         engine.close()
         yield found
 
 
-def _some(raw: psycopg.Connection[Any], status: str) -> list[UUID]:
-    rows = raw.execute("select id from stepwell.execution where status = %s order by id limit 100", [status]).fetchall()
+def _some(raw: psycopg.Connection[Any], which: str) -> list[UUID]:
+    rows = raw.execute(f"select id from stepwell.execution where {which} order by id limit 100".encode()).fetchall()
     return [id for (id,) in rows]
 
 
@@ -198,7 +219,7 @@ each_statement = pytest.mark.parametrize("what", MOST_PAGES)
 @each_state
 @each_statement
 def test_large_tables_are_read_by_index_only(plans: dict[tuple[str, str], Plan], state: str, what: str) -> None:
-    found = scans(plans[state, what], "execution", "checkpoint", "attempt", "schedule", "dispatch", "event")
+    found = scans(plans[state, what], "execution", "checkpoint", "attempt", "schedule", "dispatch", "event", "audit")
 
     assert found
     assert {node["Node Type"] for node in found} <= {"Index Scan", "Index Only Scan"}
@@ -215,7 +236,7 @@ def test_statement_touches_few_pages(plans: dict[tuple[str, str], Plan], state: 
 
 @each_state
 def test_claim_looks_at_what_it_takes_and_at_nothing_else(plans: dict[tuple[str, str], Plan], state: str) -> None:
-    """F99: ten thousand are due at once, a hundred are asked for."""
+    """F99: ten thousand are due at once, a hundred are asked for; a hundred thousand that are paused cost nothing."""
     plan = plans[state, "claim"]
 
     looked_at = [

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stepwell import Handle, InvalidOption, Status, Step, SyncStep
+from stepwell.runtime.registry import Registry
 from tests.runtime.lab import Cut, Lab, Ledger
 
 
@@ -27,7 +28,7 @@ def old(lab: Lab, ledger: Ledger) -> Any:
 
 def new(lab: Lab, ledger: Ledger) -> Any:
     """The code after it."""
-    lab.app.registry._workflows.clear()
+    lab.app.registry = Registry(lab.app)
 
     @lab.app.workflow(id="flow")
     async def flow(step: Step) -> list[str]:
@@ -148,7 +149,7 @@ async def test_plain_workflow_asks_too(lab: Lab) -> None:
 
 async def test_decision_stays_when_nothing_asks_any_more(lab: Lab, ledger: Ledger) -> None:
     handle = await rested(lab, new(lab, ledger))
-    lab.app.registry._workflows.clear()
+    lab.app.registry = Registry(lab.app)
 
     @lab.app.workflow(id="flow")
     async def flow(step: Step) -> str:

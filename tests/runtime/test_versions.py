@@ -9,6 +9,7 @@ import pytest
 from stepwell import App, Handle, InvalidOption, Status, Step, every
 from stepwell.core.timing import Every
 from stepwell.errors import UnknownWorkflow
+from stepwell.runtime.registry import Registry
 from tests.runtime.lab import DAY, HOUR, Lab
 
 Numbers = tuple[int | None, ...]
@@ -16,7 +17,7 @@ Numbers = tuple[int | None, ...]
 
 def versions(app: App, *numbers: int | None) -> None:
     """The workflow `flow` in these versions, which sleeps a day and returns its number."""
-    app.registry.__init__(app)  # type: ignore[misc]
+    app.registry = Registry(app)
     for number in numbers:
         app.workflow(id="flow", version=number)(_flow(number))
 

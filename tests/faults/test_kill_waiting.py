@@ -25,7 +25,7 @@ PASSINGS = {
 
 @pytest.mark.parametrize(("point", "nth"), [(point, nth) for point, all in PASSINGS.items() for nth in all])
 async def test_kill_where_executions_wait_and_have_children(site: Site, point: str, nth: int) -> None:
-    """F40, F46, F50, F59: each child is started once, each event taken once, and the outcome is the same."""
+    """F40, F46, F50: each child is started once, each event taken once, and the outcome is the same."""
     numbers = await site.start_voyages(VOYAGES)
     await site.let_go(numbers)
     victim = site.worker(points=f"{point}=kill@{nth}", lease=LEASE, short_wait=0.0)

@@ -324,3 +324,26 @@ async def test_since_without_a_zone_is_refused(lab: Lab) -> None:
     async with lab.worker():
         with pytest.raises(Exception, match="time zone"):
             await lab.result(handle)
+
+
+async def test_wait_without_a_timeout_that_asks_for_another_event_parks_until_it_is_restored(lab: Lab) -> None:
+    """F56."""
+    event = "approval"
+
+    @lab.app.workflow
+    async def flow(step: Step) -> Any:
+        return await step.wait_for_event("decision", event=event, key="1")
+
+    handle = await lab.app.start(flow)
+    await lab.run_to_rest(handle)
+    event = "refusal"
+    await lab.app.send_event("refusal", "no", key="1")
+    await lab.app.send_event("approval", "yes", key="1")
+    parked = await lab.run_to_rest(handle)
+
+    told = "parked: 'decision' is a wait for event 'approval' with key '1' in this execution's history"
+    assert (parked.why or "").startswith(told)
+    assert "one for event 'refusal' with key '1'" in (parked.why or "")
+    event, lab.store.is_hurried = "approval", True
+    async with lab.worker():
+        assert await lab.result(handle) == "yes"

@@ -7,15 +7,15 @@ from datetime import timedelta
 import pytest
 
 from stepwell.core.events import NOBODY, address
-from stepwell.core.model import Event, ExecutionId, Kind, Look, Sent
+from stepwell.core.model import Elsewhere, Event, ExecutionId, Found, Kind, Look, NewEvent, Sent
 from stepwell.core.status import Status
 from tests.store.world import DONE, FAILED, HOUR, MINUTE, Hints, World, checkpoint, unknown
 
 NEW_TO_NOBODY, NEW_TO_ONE = Sent(is_new=True, waiting=0), Sent(is_new=True, waiting=1)
 
 
-def payload_of(event: Event | None) -> bytes | None:
-    return event and event.payload
+def payload_of(found: Found) -> bytes | None:
+    return found.payload if isinstance(found, Event) else None
 
 
 # --- what a wait gets ---------------------------------------------------------------------------------------------
@@ -363,3 +363,17 @@ async def test_look_of_nobody_waits_for_nothing(world: World) -> None:
     assert await world.look(ghost, since=world.store.now() - timedelta(days=1)) is None
 
     assert await world.send() == NEW_TO_NOBODY
+
+
+async def test_call_that_waits_for_one_topic_hears_of_it_when_it_asks_for_another(world: World) -> None:
+    session = await world.worker()
+    id = await world.running(session)
+    paid = Look(id, "wait", "paid", "k:1", 0, world.store.now() - HOUR, is_only=True)
+    refunded = paid._replace(name="refunded")
+    await world.store.send(NewEvent("refunded", "k:1", b"1"))
+    assert await world.store.look([paid]) == [None]
+
+    assert await world.store.look([refunded]) == [Elsewhere("paid", "k:1")]
+    assert payload_of((await world.store.look([refunded._replace(is_only=False)]))[0]) == b"1"
+    assert payload_of((await world.store.look([refunded._replace(key="another wait")]))[0]) == b"1"
+    assert await world.store.look([paid]) == [None]

@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from stepwell.core.events import NOBODY, address
-from stepwell.core.model import Batch, Ending, ExecutionId, Kind, Look, NewCheckpoint, NewChild, NewEvent, Waiting
+from stepwell.core.model import (
+    Batch,
+    Ending,
+    Event,
+    ExecutionId,
+    Kind,
+    Look,
+    NewCheckpoint,
+    NewChild,
+    NewEvent,
+    Waiting,
+)
 from tests.store.test_model import LEASES, OUTCOMES, QUEUES, WORKFLOWS, Agreement, Side, compare
 from tests.store.world import MINUTE
 
@@ -45,8 +56,13 @@ class WaitingAgreement(Agreement):
         event = NewEvent(name, self.any_address(data), f'"{len(self.read)}"'.encode(), id)
         self.both(lambda side: side.world.store.send(event))
 
-    @rule(data=st.data(), since=st.sampled_from((0.5, 3.5, 100.5)), until=st.sampled_from((None, None, 2.5, -2.5)))
-    def look(self, data: st.DataObject, since: float, until: float | None) -> None:
+    @rule(
+        data=st.data(),
+        since=st.sampled_from((0.5, 3.5, 100.5)),
+        until=st.sampled_from((None, None, 2.5, -2.5)),
+        is_only=st.booleans(),
+    )
+    def look(self, data: st.DataObject, since: float, until: float | None, is_only: bool) -> None:
         names, calls, keys = st.sampled_from(NAMES), st.sampled_from(CALLS), st.sampled_from(("a", None))
         asked = [
             (id, data.draw(calls), data.draw(names), address(key=data.draw(keys), execution_id=id))
@@ -57,12 +73,12 @@ class WaitingAgreement(Agreement):
             now = side.world.store.now()
             ends_at = None if until is None else now + until * MINUTE
             looks = [
-                Look(*one, self.read.get((side, *one[2:]), 0), now - since * MINUTE, ends_at)
+                Look(*one, self.read.get((side, *one[2:]), 0), now - since * MINUTE, ends_at, is_only)
                 for one in asked
             ]  # fmt: skip
             found = await side.world.store.look(looks)
             for look, event in zip(looks, found, strict=True):
-                if event is not None:
+                if isinstance(event, Event):
                     assert event.number > look.position
                     self.read[side, look.name, look.address] = event.number
             return found

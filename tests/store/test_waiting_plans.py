@@ -47,8 +47,8 @@ from (select id from stepwell.execution where status = 'waiting' and parent_id i
 
 MOST_PAGES = {
     "look, and wait": 6_000,
-    "look, and find": 1_000,
-    "look at the end of a long topic": 1_000,
+    "look, and find": 1_500,
+    "look at the end of a long topic": 1_500,
     "send": 300,
     "send what was sent": 60,
     "flush that starts children": 4_000,
@@ -83,7 +83,7 @@ def _calls(known: Known) -> dict[str, tuple[str, list[object]]]:
 
 def _looks(ids: list[UUID], addresses: list[str], position: int) -> list[object]:
     each = len(ids)
-    return [ids, ["wait"] * each, ["paid"] * each, addresses, [position] * each, [None] * each]
+    return [ids, ["wait"] * each, ["paid"] * each, addresses, [position] * each, [None] * each, [True] * each]
 
 
 def _flush(

@@ -19,6 +19,7 @@ from stepwell.core.model import (
     Claimed,
     ClaimRequest,
     Completed,
+    Elsewhere,
     Ending,
     Event,
     Execution,
@@ -179,8 +180,9 @@ class World(ABC):
     ) -> Event | None:
         """By default since the execution was created."""
         earliest = since or (await self.see(execution_id)).created_at
-        (event,) = await self.store.look([Look(execution_id, key, name, to, position, earliest, until)])
-        return event
+        (found,) = await self.store.look([Look(execution_id, key, name, to, position, earliest, until)])
+        assert not isinstance(found, Elsewhere)
+        return found
 
     async def waiting(self, session: SessionId, **look: object) -> ExecutionId:
         """An execution that is parked and waits for an event."""

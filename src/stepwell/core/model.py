@@ -186,7 +186,7 @@ class NewEvent(NamedTuple):
 class Look(NamedTuple):
     """A durable call asks for the first event of a topic after `position` that was sent at `since` or later.
 
-    Who waits takes none that is sent after `until`.
+    Who waits takes none that is sent after `until`. `is_only`: it is the only topic that this call waits for.
     """
 
     execution_id: ExecutionId
@@ -196,6 +196,7 @@ class Look(NamedTuple):
     position: int
     since: datetime
     until: datetime | None = None
+    is_only: bool = False
 
 
 # --- what comes out -----------------------------------------------------------------------------------------------
@@ -227,6 +228,16 @@ class Event(NamedTuple):
     number: int
     sent_at: datetime
     payload: bytes
+
+
+class Elsewhere(NamedTuple):
+    """The only topic of a call is another one than that for which it has begun to wait: this one."""
+
+    name: str
+    address: str
+
+
+Found = Event | Elsewhere | None  # by a look
 
 
 class Sent(NamedTuple):

@@ -24,10 +24,10 @@ from stepwell.core.model import (
     Checkpoint,
     Child,
     Completed,
-    Event,
     ExecutionId,
     Failed,
     FailedAttempt,
+    Found,
     Look,
     NewCheckpoint,
     NewChild,
@@ -180,7 +180,7 @@ class _HistoryStore(MemoryStore):
     async def called(self, calls: Sequence[tuple[ExecutionId, str]]) -> Sequence[Child | None]:
         return [None] * len(calls) if self._called is None else await self._called(calls)
 
-    async def look(self, looks: Sequence[Look]) -> Sequence[Event | None]:
+    async def look(self, looks: Sequence[Look]) -> Sequence[Found]:
         return [None] * len(looks)
 
 

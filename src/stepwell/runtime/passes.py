@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 from stepwell.core.model import (
     Child,
     Claimed,
-    Event,
     ExecutionId,
     FailedAttempt,
+    Found,
     Look,
     NewCheckpoint,
     NewChild,
@@ -90,7 +90,7 @@ class Surroundings:
     is_strict: bool  # changed arguments of a completed step park the execution, instead of a warning
     cancel_grace: timedelta  # for a cancelled workflow to clean up
     registry: Registry
-    looks: Together[Look, Event | None]
+    looks: Together[Look, Found]
     calls: Together[tuple[ExecutionId, str], Child | None]
     replaced: Replaced | None = None
 

@@ -10,11 +10,11 @@ import msgspec
 
 from stepwell.codec import Codec, codec_for, digest
 from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
-from stepwell.core.events import address
+from stepwell.core.events import address, key_of
 from stepwell.core.failure import Failure
-from stepwell.core.model import Checkpoint, Event, Kind, Look
+from stepwell.core.model import Checkpoint, Elsewhere, Event, Kind, Look
 from stepwell.core.payload import WRAPPING_BYTES, pack, unpack
-from stepwell.errors import InvalidOption, InvalidValue
+from stepwell.errors import Diverged, InvalidOption, InvalidValue
 from stepwell.runtime.outages import outlast
 from stepwell.runtime.times import aware
 
@@ -36,7 +36,7 @@ class EventWait(NamedTuple):
     @property
     def told(self) -> str:
         """For people."""
-        return f"event '{self.name}'" + (f" with key '{self.key}'" if self.key is not None else "")
+        return _told(self.name, self.key)
 
     @property
     def digest(self) -> int:
@@ -124,18 +124,25 @@ class Topics:
         None: there is none that was sent in time; from now on one that comes wakes the execution.
         """
         while True:
-            event = await self.look(pass_, key, wait, until)
+            event = await self.look(pass_, key, wait, until, is_only=True)
             if event is None or (until is not None and event.sent_at > until):
                 return None
             if not self.has_taken(wait, event):
                 return self.take(wait, event), event
 
-    async def look(self, pass_: Pass, key: Key, wait: EventWait, until: datetime | None) -> Event | None:
-        """The next event of the wait's topic, not taken yet."""
+    async def look(
+        self, pass_: Pass, key: Key, wait: EventWait, until: datetime | None, *, is_only: bool = False
+    ) -> Event | None:
+        """The next event of the wait's topic, not taken yet. Raises Diverged when the call has waited for another."""
         receiver = address(key=wait.key, execution_id=pass_.id)
         position = self._read.get(_topic(wait), 0)
-        look = Look(pass_.id, key, wait.name, receiver, position, _earliest(pass_, wait), until)
-        return await outlast(pass_.around, lambda: pass_.around.looks.ask(look))
+        look = Look(pass_.id, key, wait.name, receiver, position, _earliest(pass_, wait), until, is_only)
+        found = await outlast(pass_.around, lambda: pass_.around.looks.ask(look))
+        if isinstance(found, Elsewhere):
+            raise Diverged(
+                step=key, expected=f"a wait for {_told(found.name, key_of(found.address))}", met=f"one for {wait.told}"
+            )
+        return found
 
     def has_taken(self, wait: EventWait, event: Event) -> bool:
         """Whether another branch has taken the event while this one looked."""
@@ -146,6 +153,10 @@ class Topics:
         position = Position(*_topic(wait), event.number, event.sent_at)
         self._note(position)
         return position
+
+
+def _told(name: str, key: str | None) -> str:
+    return f"event '{name}'" + (f" with key '{key}'" if key is not None else "")
 
 
 def _topic(wait: EventWait) -> tuple[str, str]:

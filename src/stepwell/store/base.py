@@ -26,13 +26,13 @@ from stepwell.core.model import (
     Claim,
     ClaimRequest,
     Created,
-    Event,
     EventRecord,
     Execution,
     ExecutionId,
     Filter,
     Flushed,
     Forked,
+    Found,
     Look,
     NewCheckpoint,
     NewEvent,
@@ -106,10 +106,11 @@ class Store(Sessions, Protocol):
         An execution that begins to wait while this happens gets it, too.
         """
 
-    async def look(self, looks: Sequence[Look]) -> Sequence[Event | None]:
+    async def look(self, looks: Sequence[Look]) -> Sequence[Found]:
         """The next event for each, in the order asked; where there is none, the call now waits for it.
 
-        An event that comes after this lets its execution go on, or makes it due at once when it would park.
+        An event that comes after this lets its execution go on, or makes it due at once when it would park. A call that
+        has begun to wait for another topic only hears for which.
         """
 
     def transaction(self, session: SessionId, *, is_async: bool) -> AbstractAsyncContextManager[Transaction]:

@@ -26,11 +26,11 @@ from stepwell.core.model import (
     ClaimRequest,
     Created,
     Ending,
-    Event,
     Execution,
     ExecutionId,
     Filter,
     Flushed,
+    Found,
     Kind,
     Look,
     NewCheckpoint,
@@ -344,7 +344,7 @@ class MemoryStore(MemoryMail, MemoryControl):
                 self._hint_work()
             return Sent(is_new=True, waiting=waiting)
 
-    async def look(self, looks: Sequence[Look]) -> Sequence[Event | None]:
+    async def look(self, looks: Sequence[Look]) -> Sequence[Found]:
         with self._lock:
             return [self._topics.look(look, is_open=self._is_open(look.execution_id)) for look in looks]
 

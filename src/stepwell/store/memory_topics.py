@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from stepwell.core.events import execution_of, first_after, number_at, sent_at
-from stepwell.core.model import Event, ExecutionId, Look, NewEvent
+from stepwell.core.model import Elsewhere, Event, ExecutionId, Found, Look, NewEvent
 
 Waiter = tuple[ExecutionId, str]  # an execution and its durable call
 
@@ -67,8 +67,12 @@ class Topics:
             reached[execution_id] = reached.get(execution_id, False) or is_next
         return reached
 
-    def look(self, look: Look, *, is_open: bool) -> Event | None:
+    def look(self, look: Look, *, is_open: bool) -> Found:
         """As Store.look; `is_open`: the execution has not ended."""
+        place, waiter = (look.name, look.address), (look.execution_id, look.key)
+        others = sorted(one for one, topic in self._topics.items() if waiter in topic.waits and one != place)
+        if look.is_only and others:
+            return Elsewhere(*others[0])
         topic = self._of(look.name, look.address)
         if found := next((event for event in topic.events if event.number > first_after(look)), None):
             return found

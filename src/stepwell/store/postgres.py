@@ -23,12 +23,12 @@ from stepwell.core.model import (
     Completed,
     Created,
     Ending,
-    Event,
     EventRecord,
     Execution,
     ExecutionId,
     Filter,
     Flushed,
+    Found,
     Look,
     NewEvent,
     NewExecution,
@@ -301,15 +301,15 @@ class PostgresStore(PostgresControl):
             if not page:
                 return
 
-    async def look(self, looks: Sequence[Look]) -> Sequence[Event | None]:
-        answers: list[Event | None] = [None] * len(looks)
+    async def look(self, looks: Sequence[Look]) -> Sequence[Found]:
+        answers: list[Found] = [None] * len(looks)
         open_places = list(range(len(looks)))
         for _ in range(MAX_LOOKS):
             found = await self._run(
                 "look", *rows.look_parameters([looks[place] for place in open_places]), on=self._waits
             )
             for place, row in zip(open_places, found, strict=True):
-                answers[place] = rows.event_of(row)
+                answers[place] = rows.found_of(row)
             open_places = [place for place, row in zip(open_places, found, strict=True) if row[-1]]
             if not open_places:
                 return answers

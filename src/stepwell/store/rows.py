@@ -18,12 +18,14 @@ from stepwell.core.model import (
     Claimed,
     Completed,
     Created,
+    Elsewhere,
     Ending,
     Event,
     Execution,
     ExecutionId,
     Failed,
     FailedAttempt,
+    Found,
     Kind,
     Look,
     NewCheckpoint,
@@ -198,6 +200,7 @@ def look_parameters(looks: Sequence[Look]) -> list[bytes]:
         binary.texts([look.address for look in looks]),
         binary.int8s([first_after(look) for look in looks]),
         binary.timestamptzs([look.until for look in looks]),
+        binary.booleans([look.is_only for look in looks]),
     ]
 
 
@@ -244,9 +247,11 @@ def _claimed(row: Row) -> Claimed:
     return facts._replace(checkpoints=history, retries=retries) if keys or retry_keys else facts
 
 
-def event_of(row: Row) -> Event | None:
+def found_of(row: Row) -> Found:
     """A row of `look.sql`."""
-    _, number, sent_at, payload, _ = row
+    _, number, sent_at, payload, other_name, other_address, _ = row
+    if other_name is not None:
+        return Elsewhere(other_name, other_address)
     return None if number is None else Event(number, sent_at, payload)
 
 

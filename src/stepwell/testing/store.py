@@ -17,10 +17,10 @@ from stepwell.core.model import (
     Completed,
     Created,
     Ending,
-    Event,
     Execution,
     ExecutionId,
     Flushed,
+    Found,
     Look,
     NewCheckpoint,
     NewEvent,
@@ -152,7 +152,7 @@ class LabStore(MemoryStore):
         with self._journal.write(self._processes.get(session), lambda: _described(batch)):
             return await super().flush(session, batch)
 
-    async def look(self, looks: Sequence[Look]) -> Sequence[Event | None]:
+    async def look(self, looks: Sequence[Look]) -> Sequence[Found]:
         with self._journal.write(self._process_of(looks[0].execution_id), lambda: f"the wait '{looks[0].key}'"):
             return await super().look(looks)
 

@@ -180,7 +180,7 @@ async def test_what_was_taken_is_taken_by_nobody_else_until_its_time_is_over(wor
 
     assert await take(world) == []
     world.advance(2 * MINUTE)
-    assert [one.number for one in await take(world)] == [one.number for one in taken]
+    assert [one.payload for one in await take(world)] == [one.payload for one in taken]
 
 
 async def test_no_more_is_taken_than_asked_for(world: World) -> None:

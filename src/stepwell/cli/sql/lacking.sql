@@ -14,7 +14,7 @@ from (values
     ('stepwell.trigger', '{select,insert,update}'),
     ('stepwell.checkpoint', '{select,insert,delete}'),
     ('stepwell.event', '{select,insert,delete}'),
-    ('stepwell.audit', '{select,insert}'),
+    ('stepwell.audit', '{select,insert,delete}'),
     ('stepwell.upkeep', '{select,update}'),
     ('stepwell.migration', '{select}'),
     ('stepwell.executions', '{select}')

@@ -331,8 +331,8 @@ async def test_event_that_nobody_is_parked_for_wakes_no_worker(world: World) -> 
     """F43."""
     session = await world.worker()
     await world.look(await world.running(session))
-    await world.store.set_idle(session, is_idle=True)
     awaited = await world.start(delay_seconds=60)
+    await world.store.set_idle(session, is_idle=True)  # only now, so that the start has sent no hint
     await world.store.watch([awaited])
     hints = Hints(world.store)
 

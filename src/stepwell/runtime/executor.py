@@ -240,10 +240,9 @@ def _suspended(pass_: Pass, workflow: Workflow[Any, Any]) -> Outcome:
     if not outside:
         assert until is not None, "a pass is suspended by its waits"
         return Suspended(until, reason)
-    told = "; ".join(dict.fromkeys(outside[:MAX_TOLD])) + (
-        f"; {len(outside)} in all" if len(outside) > MAX_TOLD else ""
-    )
-    return Waiting(until, told, pass_.execution.signals)
+    more = [f"{len(outside)} in all"] if len(outside) > MAX_TOLD else []
+    told = [*dict.fromkeys(outside[:MAX_TOLD]), *more]
+    return Waiting(until, "; ".join(told), pass_.execution.signals)
 
 
 def _timed(pass_: Pass, workflow: Workflow[Any, Any]) -> Iterator[_Until]:

@@ -359,10 +359,8 @@ class Pass:
             if not never.done():
                 self.was_refused = True
                 never.set_exception(Suspend())
-        if self._timer is None and self.closing not in (
-            Closing.HANDED_BACK,
-            Closing.PAUSED,
-        ):  # that has the worker's grace
+        has_grace = self.closing in (Closing.HANDED_BACK, Closing.PAUSED)  # the worker's own, or as long as steps take
+        if self._timer is None and not has_grace:
             self._timer = self._loop.call_later(SETTLE_SECONDS / 2, self._cut)
 
     def _cut(self) -> None:

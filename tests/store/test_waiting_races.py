@@ -271,14 +271,20 @@ async def test_event_at_the_time_out_is_found_by_the_pass_that_the_time_out_begi
 # --- children -----------------------------------------------------------------------------------------------------
 
 
-async def test_park_that_waits_for_the_end_of_a_child_is_due_at_once(
-    postgres: PostgresWorld, one: Racer, other: Racer
-) -> None:
-    """F50: on two workers."""
+async def family(postgres: PostgresWorld) -> tuple[SessionId, SessionId, ExecutionId, ExecutionId]:
+    """(a session, another one, a parent that runs in the first, a child that it has called and that runs in the other)"""
     session, elsewhere = await postgres.worker(), await postgres.worker("host:2")
     parent = await postgres.running(session)
     called = await postgres.child(session, parent)
     assert await postgres.claimed_ids(elsewhere) == [called]
+    return session, elsewhere, parent, called
+
+
+async def test_park_that_waits_for_the_end_of_a_child_is_due_at_once(
+    postgres: PostgresWorld, one: Racer, other: Racer
+) -> None:
+    """F50: on two workers."""
+    session, elsewhere, parent, called = await family(postgres)
 
     with one.transaction():
         one.run(_end(elsewhere, called))
@@ -292,10 +298,7 @@ async def test_end_of_a_child_that_waits_for_the_park_wakes_it(
     postgres: PostgresWorld, one: Racer, other: Racer
 ) -> None:
     """F50: the other order."""
-    session, elsewhere = await postgres.worker(), await postgres.worker("host:2")
-    parent = await postgres.running(session)
-    called = await postgres.child(session, parent)
-    assert await postgres.claimed_ids(elsewhere) == [called]
+    session, elsewhere, parent, called = await family(postgres)
 
     with one.transaction():
         one.run(_park(session, parent))
@@ -309,10 +312,7 @@ async def test_child_whose_cancelled_parent_ends_first_is_cancelled(
     postgres: PostgresWorld, one: Racer, other: Racer
 ) -> None:
     """F51: its own park waits for that, and is due at once."""
-    session, elsewhere = await postgres.worker(), await postgres.worker("host:2")
-    parent = await postgres.running(session)
-    called = await postgres.child(session, parent)
-    assert await postgres.claimed_ids(elsewhere) == [called]
+    session, elsewhere, parent, called = await family(postgres)
 
     with one.transaction():
         one.run(racing.flush(session, Batch(endings=[Ending(parent, STOPPED)])))
@@ -327,10 +327,7 @@ async def test_child_that_ends_before_its_parents_cancel_reaches_it_keeps_its_en
     postgres: PostgresWorld, one: Racer, other: Racer
 ) -> None:
     """F51."""
-    session, elsewhere = await postgres.worker(), await postgres.worker("host:2")
-    parent = await postgres.running(session)
-    called = await postgres.child(session, parent)
-    assert await postgres.claimed_ids(elsewhere) == [called]
+    session, elsewhere, parent, called = await family(postgres)
 
     with one.transaction():
         one.run(_end(elsewhere, called))

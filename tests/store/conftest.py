@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.store.racing import Racer
 from tests.store.world import MemoryWorld, PostgresWorld, World
 
 
@@ -26,3 +27,27 @@ async def postgres(database_url: str) -> AsyncIterator[PostgresWorld]:
     await it.store.open()
     yield it
     await it.store.close()
+
+
+# Connections of their own, on which a race's statements meet in a forced order.
+
+
+@pytest.fixture
+def one(postgres: PostgresWorld) -> Iterator[Racer]:
+    racer = Racer(postgres.url)
+    yield racer
+    racer.close()
+
+
+@pytest.fixture
+def other(postgres: PostgresWorld) -> Iterator[Racer]:
+    racer = Racer(postgres.url)
+    yield racer
+    racer.close()
+
+
+@pytest.fixture
+def third(postgres: PostgresWorld) -> Iterator[Racer]:
+    racer = Racer(postgres.url)
+    yield racer
+    racer.close()

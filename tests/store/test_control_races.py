@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 
@@ -14,27 +12,6 @@ from tests.store.racing import Call, Racer, answer_of
 from tests.store.world import FAILED, HOUR, STOPPED, PostgresWorld, unknown
 
 PARKED = Waiting(None, "waits", 0)
-
-
-@pytest.fixture
-def one(postgres: PostgresWorld) -> Iterator[Racer]:
-    racer = Racer(postgres.url)
-    yield racer
-    racer.close()
-
-
-@pytest.fixture
-def other(postgres: PostgresWorld) -> Iterator[Racer]:
-    racer = Racer(postgres.url)
-    yield racer
-    racer.close()
-
-
-@pytest.fixture
-def third(postgres: PostgresWorld) -> Iterator[Racer]:
-    racer = Racer(postgres.url)
-    yield racer
-    racer.close()
 
 
 def _end(session: SessionId, execution_id: ExecutionId, outcome: Outcome) -> Call:

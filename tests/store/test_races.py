@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -16,20 +16,6 @@ from tests.store.world import DONE, FAILED, LEASE, MINUTE, PostgresWorld, checkp
 
 Write = Callable[[SessionId, ExecutionId], Call]
 _FENCE = b"for key share"
-
-
-@pytest.fixture
-def one(postgres: PostgresWorld) -> Iterator[Racer]:
-    racer = Racer(postgres.url)
-    yield racer
-    racer.close()
-
-
-@pytest.fixture
-def other(postgres: PostgresWorld) -> Iterator[Racer]:
-    racer = Racer(postgres.url)
-    yield racer
-    racer.close()
 
 
 def _flush(session: SessionId, execution_id: ExecutionId) -> Call:

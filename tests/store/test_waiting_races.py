@@ -5,8 +5,6 @@ Each is forced by a lock that the test holds: on a topic's row, on an execution'
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from stepwell.core.events import address
@@ -22,20 +20,6 @@ EVENT = NewEvent("paid", KEY, b'"came"')
 # places in an answer of send.sql and of look.sql
 IS_DONE, WAITING = 2, 4
 NUMBER, IS_BLIND = 1, -1
-
-
-@pytest.fixture
-def one(postgres: PostgresWorld) -> Iterator[Racer]:
-    racer = Racer(postgres.url)
-    yield racer
-    racer.close()
-
-
-@pytest.fixture
-def other(postgres: PostgresWorld) -> Iterator[Racer]:
-    racer = Racer(postgres.url)
-    yield racer
-    racer.close()
 
 
 def _look(execution_id: ExecutionId, postgres: PostgresWorld, name: str = "paid") -> Call:
@@ -272,7 +256,7 @@ async def test_event_at_the_time_out_is_found_by_the_pass_that_the_time_out_begi
 
 
 async def family(postgres: PostgresWorld) -> tuple[SessionId, SessionId, ExecutionId, ExecutionId]:
-    """(a session, another one, a parent that runs in the first, a child that it has called and that runs in the other)"""
+    """(a session, another one, a parent that runs in the first, its called child that runs in the other)"""
     session, elsewhere = await postgres.worker(), await postgres.worker("host:2")
     parent = await postgres.running(session)
     called = await postgres.child(session, parent)

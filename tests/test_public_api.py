@@ -34,7 +34,9 @@ NAMES = {
     "InvalidOption",
     "InvalidValue",
     "KeyConflict",
+    "NeedsReauthorisation",
     "NotAllowed",
+    "NotYet",
     "Page",
     "PayloadTooLarge",
     "Permanent",
@@ -54,11 +56,13 @@ NAMES = {
     "StepwellError",
     "SyncStep",
     "Tick",
+    "UnknownConnection",
     "UnknownExecution",
     "UnknownSchedule",
     "UnknownStep",
     "UnknownWorkflow",
     "WaitRecord",
+    "WebhookEvent",
     "Workflow",
     "cron",
     "current_step",
@@ -66,6 +70,7 @@ NAMES = {
     "on_event",
     "poll",
     "step",
+    "webhook",
 }
 
 HEAVY = ("msgspec", "psycopg", "asyncio")

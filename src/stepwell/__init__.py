@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from stepwell.core.triggers import every as every
     from stepwell.core.triggers import on_event as on_event
     from stepwell.core.triggers import poll as poll
+    from stepwell.core.triggers import webhook as webhook
+    from stepwell.core.webhooks import WebhookEvent as WebhookEvent
     from stepwell.errors import Cancelled as Cancelled
     from stepwell.errors import ChildFailed as ChildFailed
     from stepwell.errors import DatabaseError as DatabaseError
@@ -41,7 +43,9 @@ if TYPE_CHECKING:
     from stepwell.errors import InvalidOption as InvalidOption
     from stepwell.errors import InvalidValue as InvalidValue
     from stepwell.errors import KeyConflict as KeyConflict
+    from stepwell.errors import NeedsReauthorisation as NeedsReauthorisation
     from stepwell.errors import NotAllowed as NotAllowed
+    from stepwell.errors import NotYet as NotYet
     from stepwell.errors import PayloadTooLarge as PayloadTooLarge
     from stepwell.errors import Permanent as Permanent
     from stepwell.errors import ResultTimeout as ResultTimeout
@@ -49,12 +53,13 @@ if TYPE_CHECKING:
     from stepwell.errors import StepFailed as StepFailed
     from stepwell.errors import StepTimeout as StepTimeout
     from stepwell.errors import StepwellError as StepwellError
+    from stepwell.errors import UnknownConnection as UnknownConnection
     from stepwell.errors import UnknownExecution as UnknownExecution
     from stepwell.errors import UnknownSchedule as UnknownSchedule
     from stepwell.errors import UnknownStep as UnknownStep
     from stepwell.errors import UnknownWorkflow as UnknownWorkflow
-    from stepwell.runtime.context import StepContext as StepContext
-    from stepwell.runtime.context import current_step as current_step
+    from stepwell.running import StepContext as StepContext
+    from stepwell.running import current_step as current_step
     from stepwell.runtime.effects import REPEAT as REPEAT
     from stepwell.runtime.effects import Repeat as Repeat
     from stepwell.runtime.firsts import First as First
@@ -76,7 +81,9 @@ _ERRORS = (
     "InvalidOption",
     "InvalidValue",
     "KeyConflict",
+    "NeedsReauthorisation",
     "NotAllowed",
+    "NotYet",
     "PayloadTooLarge",
     "Permanent",
     "ResultTimeout",
@@ -84,6 +91,7 @@ _ERRORS = (
     "StepFailed",
     "StepTimeout",
     "StepwellError",
+    "UnknownConnection",
     "UnknownExecution",
     "UnknownSchedule",
     "UnknownStep",
@@ -108,18 +116,20 @@ _HOMES = {
     "Sent": "stepwell.core.model",
     "Status": "stepwell.core.status",
     "Step": "stepwell.runtime.step",
-    "StepContext": "stepwell.runtime.context",
+    "StepContext": "stepwell.running",
     "StepRecord": "stepwell.core.model",
     "WaitRecord": "stepwell.core.model",
     "SyncStep": "stepwell.runtime.sync_step",
     "Tick": "stepwell.core.schedule",
+    "WebhookEvent": "stepwell.core.webhooks",
     "Workflow": "stepwell.runtime.registry",
     "cron": "stepwell.core.triggers",
-    "current_step": "stepwell.runtime.context",
+    "current_step": "stepwell.running",
     "every": "stepwell.core.triggers",
     "on_event": "stepwell.core.triggers",
     "poll": "stepwell.core.triggers",
     "step": "stepwell.runtime.functions",
+    "webhook": "stepwell.core.triggers",
     **dict.fromkeys(_ERRORS, "stepwell.errors"),
 }
 

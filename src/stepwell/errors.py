@@ -19,6 +19,9 @@
     ├── StepTimeout             an attempt of a step took longer than its timeout
     ├── Permanent               raise it in a step: do not retry
     ├── RetryAfter              raise it in a step: retry after this delay
+    ├── NotYet                  raise it in a step: it cannot run now, and this is no attempt
+    │   └── NeedsReauthorisation ... because somebody has to connect the account again
+    ├── UnknownConnection       no connection has that name
     ├── Diverged                the workflow's code no longer fits its history
     ├── LeaseLost               this worker's session has ended; it may write nothing more
     └── DatabaseError
@@ -232,12 +235,49 @@ class RetryAfter(StepwellError):
     """
 
     def __init__(self, delay: DurationLike | float, message: str = "") -> None:
-        try:
-            asked = timedelta(seconds=delay) if isinstance(delay, int | float) else delay
-            self.delay = parse_duration(max(asked, timedelta(0)) if isinstance(asked, timedelta) else asked)
-        except (InvalidDuration, OverflowError, ValueError) as error:
-            raise InvalidOption(f"RetryAfter({delay!r}): {error}") from None
+        self.delay = _delay("RetryAfter", delay)
         super().__init__(message or f"asked to retry after {self.delay.total_seconds():g} s")
+
+
+class NotYet(StepwellError):
+    """Raise it in a step that cannot run now, as when a rate limit is used up: it is called again after the delay.
+
+    It does not count as an attempt, so a step may wait in this way for as long as it takes. `delay` as in RetryAfter;
+    `reason` is what listings show meanwhile.
+    """
+
+    def __init__(self, delay: DurationLike | float, reason: str) -> None:
+        self.delay, self.reason = _delay("NotYet", delay), reason
+        super().__init__(reason)
+
+
+class NeedsReauthorisation(NotYet):
+    """The credentials of a connection are refused and cannot be renewed: somebody has to connect the account again.
+
+    The execution is parked, and goes on when that has been done.
+    """
+
+    LOOK_AGAIN = timedelta(hours=1)  # the backstop: reconnecting wakes those that wait
+
+    def __init__(self, connection: str) -> None:
+        self.connection = connection
+        super().__init__(self.LOOK_AGAIN, f"connection '{connection}' needs re-authorisation")
+
+
+class UnknownConnection(StepwellError):
+    """No connection has that name."""
+
+    def __init__(self, connection: str) -> None:
+        self.connection = connection
+        super().__init__(f"there is no connection '{connection}'; `stepwell connections add {connection}` makes one")
+
+
+def _delay(where: str, delay: DurationLike | float) -> timedelta:
+    try:
+        asked = timedelta(seconds=delay) if isinstance(delay, int | float) else delay
+        return parse_duration(max(asked, timedelta(0)) if isinstance(asked, timedelta) else asked)
+    except (InvalidDuration, OverflowError, ValueError) as error:
+        raise InvalidOption(f"{where}({delay!r}): {error}") from None
 
 
 class Diverged(StepwellError):

@@ -13,6 +13,7 @@ import pytest
 import stepwell
 from stepwell import (
     ExecutionFailed,
+    NotYet,
     Permanent,
     Retry,
     RetryAfter,
@@ -189,6 +190,27 @@ async def test_error_that_says_when_to_come_back_counts_as_an_attempt(lab: Lab) 
 
     assert isinstance(failed, StepFailed)
     assert failed.attempts == 3
+
+
+async def test_step_that_cannot_run_yet_waits_as_often_as_it_takes_without_using_up_attempts(lab: Lab) -> None:
+    flaky = Flaky(*[NotYet("1h", "the rate limit is used up")] * 9, ValueError("no"))
+    began = lab.store.now()
+
+    assert await outcome(lab, flaky, Retry(2)) == "ok"
+    assert lab.store.now() - began >= 9 * HOUR
+    assert flaky.attempts == [1] * 10 + [2]
+
+
+async def test_listing_says_why_a_step_cannot_run_yet(lab: Lab) -> None:
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        await step.run("fetch", failing(NotYet("1h", "the rate limit is used up")))
+
+    seen = await lab.run_to_rest(await lab.app.start(flow))
+
+    assert (seen.status, seen.due_at) == (Status.PENDING, lab.store.now() + HOUR)
+    assert seen.why is not None
+    assert "'fetch': the rate limit is used up" in seen.why
 
 
 async def test_ten_thousandth_attempt_at_a_steep_factor_comes_within_the_longest_delay(lab: Lab) -> None:

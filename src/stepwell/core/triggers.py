@@ -58,7 +58,20 @@ class OnEventTrigger:
     id: str | None = None
 
 
-Trigger = ScheduleTrigger | PollTrigger | OnEventTrigger
+@dataclass(frozen=True, slots=True)
+class WebhookTrigger:
+    """Starts an execution for each delivery of a source whose type matches. `id` is None for the workflow's own name.
+
+    `connection` is None for every connection of that source.
+    """
+
+    source: str
+    types: tuple[str, ...]
+    connection: str | None = None
+    id: str | None = None
+
+
+Trigger = ScheduleTrigger | PollTrigger | OnEventTrigger | WebhookTrigger
 
 
 def every(
@@ -135,13 +148,34 @@ def on_event(pattern: str, *, where: Callable[[Any], bool] | None = None, id: st
     return OnEventTrigger(pattern, where, id)
 
 
+def webhook(
+    source: str, types: str | Sequence[str] = "*", *, connection: str | None = None, id: str | None = None
+) -> WebhookTrigger:
+    """Start an execution for each verified delivery to `/hooks/{source}` of these types; `*` stands for any text.
+
+    `types` are those of the vendor ("orders/create", "workitem.*"). With `connection`, only deliveries of that one. The
+    workflow's parameter annotated as WebhookEvent gets the delivery. `id` names the trigger, by default as the
+    workflow. Raises InvalidOption.
+    """
+    patterns = (types,) if isinstance(types, str) else tuple(types)
+    if not isinstance(source, str) or not source:
+        raise InvalidOption(f"webhook({source!r:.100}): name a source, such as 'shopify'")
+    for pattern in patterns:
+        if not isinstance(pattern, str) or not 1 <= len(pattern) <= MAX_PATTERN_LENGTH or "\0" in pattern:
+            raise InvalidOption(f"webhook('{source}', {pattern!r:.100}): give types of deliveries, such as 'orders/*'")
+    if not patterns:
+        raise InvalidOption(f"webhook('{source}', ()): give at least one type of deliveries, or '*'")
+    return WebhookTrigger(source, patterns, connection, id)
+
+
 def as_triggers(given: Trigger | Sequence[Trigger] | None) -> tuple[Trigger, ...]:
     """The triggers that a workflow was given: none, one or several. Raises InvalidOption."""
     triggers = () if given is None else (given,) if isinstance(given, Trigger) else tuple(given)
     for trigger in triggers:
         if not isinstance(trigger, Trigger):
             raise InvalidOption(
-                f"trigger {trigger!r:.100} is none; use every('1h'), cron('@daily'), on_event('order.*') or poll(...)"
+                f"trigger {trigger!r:.100} is none; use every('1h'), cron('@daily'), on_event('order.*'),"
+                " webhook('github') or poll(...)"
             )
     return triggers
 

@@ -15,9 +15,9 @@ from stepwell.core.failure import Failure, failure_of
 from stepwell.core.model import Checkpoint, FailedAttempt, Kind, NewCheckpoint
 from stepwell.core.replay import check_arguments
 from stepwell.core.retry import Retry, delay_after
-from stepwell.errors import Diverged, InvalidValue, StepFailed, StepTimeout
+from stepwell.errors import Diverged, InvalidValue, NotYet, StepFailed, StepTimeout
 from stepwell.failpoints import failpoint
-from stepwell.runtime.context import StepContext, running_step
+from stepwell.running import StepContext, running_step
 from stepwell.runtime.functions import Shape, in_thread
 from stepwell.runtime.passes import Key, Pass, Wait
 from stepwell.stored_failures import decode_failure, encode_failure
@@ -114,10 +114,10 @@ def step_failed(key: Key, value: bytes) -> StepFailed:
 async def perform(pass_: Pass, call: Call, body: Body, *, is_deferrable: bool = False) -> Any:
     """The outcome of a call that has none yet. A deferrable one raises Deferred instead of waiting long for a retry."""
     attempt = pass_.replay.attempt(call.key)
-    retry_at = pass_.replay.retry_at(call.key)
+    retry_at, reason = pass_.replay.retry_at(call.key), ""
     while True:
         if retry_at is not None:
-            reason = f"step '{call.key}' is tried again (attempt {attempt})"
+            reason = reason or f"step '{call.key}' is tried again (attempt {attempt})"
             if is_deferrable and retry_at - pass_.now() > pass_.around.short_wait:
                 raise Deferred(Wait(retry_at, reason))
             await pass_.wait_until(retry_at, reason)
@@ -126,13 +126,16 @@ async def perform(pass_: Pass, call: Call, body: Body, *, is_deferrable: bool = 
             error, value = await _attempt(pass_, call, body, attempt)
             if error is None:
                 return value
+            if isinstance(error, NotYet):
+                retry_at, reason = pass_.now() + error.delay, f"step '{call.key}': {error.reason}"
+                continue
             delay = delay_after(error, call.retry, attempt, random=pass_.around.random)
             if delay is None:
                 raise await _give_up(pass_, call, error, attempt)
             retry_at = pass_.now() + delay
             stored = encode_failure(failure_of(error, attempts=attempt))
             await pass_.store(FailedAttempt(pass_.id, call.key, attempt, retry_at, stored))
-            attempt += 1
+            attempt, reason = attempt + 1, ""
         except asyncio.CancelledError:
             if pass_.closing is None and not pass_.is_stray:
                 _note_cancelled(pass_, call)

@@ -14,7 +14,7 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from stepwell.core.replay import Scope
-from stepwell.runtime.context import running_step
+from stepwell.running import running_step
 
 Own = Callable[["asyncio.Task[Any]"], None]
 

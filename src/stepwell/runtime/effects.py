@@ -14,9 +14,9 @@ from stepwell.core.model import Kind, NewCheckpoint
 from stepwell.core.replay import failed_key, intent_key
 from stepwell.errors import Diverged, StepTimeout
 from stepwell.failpoints import failpoint
+from stepwell.running import current_step
 from stepwell.runtime import attempts
 from stepwell.runtime.attempts import Call
-from stepwell.runtime.context import current_step
 from stepwell.runtime.functions import Shape, is_async_function
 from stepwell.runtime.passes import Pass, Wait
 

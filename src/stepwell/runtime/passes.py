@@ -27,8 +27,8 @@ from stepwell.core.replay import Replay, checked_key, checked_name
 from stepwell.core.retry import Retry
 from stepwell.errors import Cancelled, Diverged, InvalidOption, LeaseLost, NotAllowed
 from stepwell.failpoints import failpoint
+from stepwell.running import running_step
 from stepwell.runtime.branches import Branch, begin_alone, begin_workflow, current_branch, outside_the_workflow
-from stepwell.runtime.context import running_step
 from stepwell.runtime.topics import Topics
 from stepwell.store.base import Backend
 from stepwell.store.flush import GroupCommit

@@ -15,10 +15,10 @@ from stepwell.core.retry import Retry
 from stepwell.core.texts import checked_tags
 from stepwell.errors import InvalidOption
 from stepwell.inputs import NOTHING
+from stepwell.running import current_step
 from stepwell.runtime import attempts, children, effects, firsts, mapping, patches, sending, transacting, undoing, waits
 from stepwell.runtime.attempts import Call
 from stepwell.runtime.children import ChildCall
-from stepwell.runtime.context import current_step
 from stepwell.runtime.effects import Repeat
 from stepwell.runtime.firsts import First, TimerWait
 from stepwell.runtime.functions import (

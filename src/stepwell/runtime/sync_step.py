@@ -15,8 +15,8 @@ from stepwell.core.model import Sent
 from stepwell.core.retry import Retry
 from stepwell.errors import InvalidOption
 from stepwell.inputs import NOTHING
+from stepwell.running import running_step
 from stepwell.runtime.children import ChildCall
-from stepwell.runtime.context import running_step
 from stepwell.runtime.effects import Repeat
 from stepwell.runtime.firsts import AnyWait, First, TimerWait
 from stepwell.runtime.passes import Suspend

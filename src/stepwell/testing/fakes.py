@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from stepwell.errors import InvalidOption
-from stepwell.runtime.context import current_step
+from stepwell.running import current_step
 from stepwell.runtime.functions import shape_of
 from stepwell.runtime.registry import Registry, Workflow
 

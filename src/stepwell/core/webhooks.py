@@ -1,0 +1,115 @@
+"""Deliveries of webhooks: what comes in, what is read of it before the answer, and what it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+from stepwell.core.dispatching import matches
+from stepwell.core.model import ExecutionId, NewExecution
+
+MAX_KEY_BYTES = 1_000  # an index entry holds 2,704, the workflow's name with it
+
+
+@dataclass(frozen=True)
+class WebhookEvent:
+    """A delivery, as the workflow that it starts gets to see it.
+
+    `raw` is the body: what its JSON decodes to, or text, or {"base64": ...} when it is neither. `subject` is what the
+    event is about, the same however the vendor tells of it; None where nobody can know. Connectors have subclasses with
+    a typed `payload`.
+    """
+
+    delivery: UUID
+    source: str
+    type: str
+    connection: str | None
+    received_at: datetime
+    subject: str | None
+    headers: dict[str, str]
+    raw: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What is read of a delivery before the answer.
+
+    `dedupe_key` is the vendor's identity of the delivery, `subject` that of the event, `tenant` that of the account.
+    """
+
+    type: str
+    dedupe_key: str
+    subject: str | None = None
+    tenant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HookSpec:
+    """A webhook trigger as the code declares it, and as the process that takes deliveries knows it.
+
+    In `types`, `*` stands for any text. `parameter` is the workflow's parameter that gets the WebhookEvent, if any.
+    """
+
+    id: str
+    workflow: str
+    queue: str
+    parameter: str | None
+    source: str
+    types: tuple[str, ...]
+    connection: str | None = None
+
+    def takes(self, source: str, connection: str | None, type: str) -> bool:
+        """Whether it starts an execution for such a delivery."""
+        is_from_there = self.source == source and self.connection in (None, connection)
+        return is_from_there and any(matches(pattern, type) for pattern in self.types)
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """A verified delivery, with the executions that it starts. `headers` are those that are no secrets."""
+
+    id: UUID
+    source: str
+    connection: str | None
+    envelope: Envelope
+    headers: Mapping[str, str]
+    body: bytes
+    starts: tuple[NewExecution, ...] = ()
+    is_reconciled: bool = False  # found by asking the vendor, not sent by it
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of a delivery: the one that is stored under its key, and the executions it has started."""
+
+    id: UUID
+    executions: tuple[ExecutionId, ...]
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A stored delivery."""
+
+    id: UUID
+    received_at: datetime
+    source: str
+    connection: str | None
+    type: str
+    dedupe_key: str
+    subject: str | None
+    executions: tuple[ExecutionId, ...]
+    duplicates: int
+    is_reconciled: bool
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+def execution_key(source: str, connection: str | None, envelope: Envelope) -> str:
+    """The key of the executions that a delivery starts: whichever way an event comes, a workflow has one for it."""
+    text = f"webhook:{source}:{connection or ''}:{envelope.subject or envelope.dedupe_key}"
+    return text if len(text.encode()) <= MAX_KEY_BYTES else f"webhook:{blake2b(text.encode()).hexdigest()}"

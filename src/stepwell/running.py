@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextvars import ContextVar
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from stepwell.core.connections import Connected
 from stepwell.core.model import ExecutionId
@@ -14,10 +15,11 @@ from stepwell.errors import InvalidOption
 class StepContext:
     """The step whose body is running: its `name` within the execution and the number of its `attempt`, from 1."""
 
-    __slots__ = ("_execution_id", "attempt", "name")
+    __slots__ = ("_execution_id", "_labels", "_passes", "attempt", "name")
 
-    def __init__(self, execution_id: ExecutionId, name: str, attempt: int) -> None:
-        self._execution_id, self.name, self.attempt = execution_id, name, attempt
+    def __init__(self, execution_id: ExecutionId, name: str, attempt: int, passes: int = 1) -> None:
+        self._execution_id, self.name, self.attempt, self._passes = execution_id, name, attempt, passes
+        self._labels: Counter[str] | None = None
 
     @property
     def execution_id(self) -> UUID:
@@ -28,6 +30,20 @@ class StepContext:
     def idempotency_key(self) -> str:
         """The same for every attempt of this step, also after a crash; different for every other step."""
         return idempotency_key(self._execution_id, self.name)
+
+    @property
+    def may_be_a_repeat(self) -> bool:
+        """Whether the body may have run before. False only if it surely has not; True costs a look at the vendor's."""
+        return self.attempt > 1 or self._passes > 1
+
+    def key_of(self, label: str) -> str:
+        """An idempotency key for one of several effects of the body: the nth for a label is the same on every attempt.
+
+        UUIDv5 (RFC 9562) of the step's own key, the label and n.
+        """
+        self._labels = self._labels or Counter()
+        self._labels[label] += 1
+        return str(uuid5(UUID(self.idempotency_key), f"{label}#{self._labels[label]}"))
 
 
 running_step: ContextVar[StepContext | None] = ContextVar("stepwell_step", default=None)

@@ -11,6 +11,7 @@ DATABASE_URL = "STEPWELL_DATABASE_URL"
 EMBEDDED_FOLDER = "STEPWELL_FOLDER"
 SCHEMA = "STEPWELL_SCHEMA"
 MIGRATE = "STEPWELL_MIGRATE"
+EGRESS_ALLOW = "STEPWELL_EGRESS_ALLOW"
 
 
 def database_url(given: str | None = None) -> str | None:
@@ -34,3 +35,8 @@ def may_migrate() -> bool:
     if value not in ("0", "1", "no", "yes", "false", "true"):
         raise InvalidOption(f"{MIGRATE} is {value!r}; use 0 or 1")
     return value in ("1", "yes", "true")
+
+
+def egress_allowed() -> tuple[str, ...]:
+    """What connectors may reach beyond the public internet: STEPWELL_EGRESS_ALLOW, separated by commas."""
+    return tuple(filter(None, (part.strip() for part in os.environ.get(EGRESS_ALLOW, "").split(","))))

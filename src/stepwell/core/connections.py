@@ -58,6 +58,14 @@ class Budget:
     per_second: float
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """No delay: go ahead. Else how long to wait, and what for."""
+
+    delay: timedelta = timedelta(0)
+    reason: str = ""
+
+
 class Connections(Protocol):
     """Where connectors get credentials from."""
 
@@ -77,8 +85,8 @@ class Connections(Protocol):
 class Budgets(Protocol):
     """What the vendors allow, counted over all workers."""
 
-    async def admit(self, connection: str, budget: Budget, *, cost: float, ticket: str) -> timedelta:
-        """Zero: go ahead, `cost` is taken. Else how long until it is the ticket's turn, which is kept for it."""
+    async def admit(self, connection: str, budget: Budget, *, cost: float, ticket: str) -> Admission:
+        """Whether to go ahead: then `cost` is taken. Else it is the ticket's turn later, and its place is kept."""
 
     async def correct(self, connection: str, budget: Budget, *, left: float) -> None:
         """The vendor says that so much is left now."""

@@ -166,7 +166,7 @@ async def _attempt(pass_: Pass, call: Call, body: Body, attempt: int) -> tuple[B
     SystemExit and KeyboardInterrupt, let through in a task, would end the event loop and with it the worker (F24).
     """
     failpoint("before_step")
-    step = running_step.set(StepContext(pass_.id, call.key, attempt))
+    step = running_step.set(StepContext(pass_.id, call.key, attempt, pass_.execution.passes))
     try:
         return None, await body(pass_, call)
     except InvalidValue as error:

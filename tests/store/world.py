@@ -77,6 +77,8 @@ _TIMES = {
     "schedule": ("decided_at", "next_at", "last_at", "paused_at"),
     "searchable": ("created_at", "finished_at"),
     "upkeep": ("reached_at",),
+    "budget": ("full_at", "opens_at"),
+    "place": ("turn_at",),
 }
 
 _NUMBERS = (  # microseconds

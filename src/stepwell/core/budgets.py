@@ -40,10 +40,10 @@ def place_of(budget: Budget, full_at: datetime | None, *, cost: float, now: date
     return Place(max(then - full, now), then)
 
 
-def full_at_with(budget: Budget, *, left: float, now: datetime) -> datetime:
-    """When a bucket with so much in it is full again."""
+def full_after(budget: Budget, *, left: float) -> timedelta:
+    """How long it takes until a bucket with so much in it is full again."""
     missing = max(budget.capacity - max(left, 0.0), 0.0)
-    return now + timedelta(seconds=missing / budget.per_second)
+    return timedelta(seconds=missing / budget.per_second)
 
 
 def break_after(failures: int) -> timedelta:

@@ -41,7 +41,7 @@ async def upkeep(store: Upkeep, registry: Registry, *, first_after: timedelta) -
 async def remove(store: Upkeep, registry: Registry) -> bool:
     """Remove a piece of what is old; whether there is more. Only workflows that are known here are judged."""
     there_is_more = [await store.remove(registry.kept), await store.remove_events(DEFAULT_RETENTION)]
-    return any([*there_is_more, await store.sweep()])
+    return any([*there_is_more, await store.sweep(), await store.remove_places()])
 
 
 async def _repeat(tick: Callable[[], Awaitable[bool]], every: timedelta, first_after: timedelta) -> None:

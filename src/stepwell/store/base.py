@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from stepwell.core.connections import Budgets
 from stepwell.core.dispatching import Dispatch, EventTrigger, Settled, TriggerSpec
 from stepwell.core.model import (
     EVERYTHING,
@@ -293,6 +294,9 @@ class Upkeep(Protocol):
     async def sweep(self) -> bool:
         """Delete what is still stored of removed executions."""
 
+    async def remove_places(self) -> bool:
+        """Remove places before budgets whose turn was long ago."""
+
     async def make_searchable(self) -> bool:
         """Enter what has ended into the index of words. Until then a search looks through it one by one."""
 
@@ -302,6 +306,7 @@ class Backend(Store, Control, Reader, Upkeep, Wakeups, Protocol):
 
     catalog: Catalog
     triggers: Triggers
+    budgets: Budgets
 
     async def open(self) -> None:
         """Connect. Raises DatabaseUnavailable or DatabaseNotReady."""

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from psycopg.errors import UniqueViolation
 
+from stepwell.core.connections import Budgets
 from stepwell.core.events import execution_of
 from stepwell.core.model import (
     EVERYTHING,
@@ -49,6 +50,7 @@ from stepwell.errors import LeaseLost
 from stepwell.store.base import Catalog, Pulse, Transaction, Triggers
 from stepwell.store.clock import VirtualClock
 from stepwell.store.identity import new_id
+from stepwell.store.memory_budgets import MemoryBudgets
 from stepwell.store.memory_catalog import MemoryCatalog
 from stepwell.store.memory_control import MemoryControl
 from stepwell.store.memory_hands import MemoryPulse, MemoryTransaction
@@ -85,6 +87,8 @@ class MemoryStore(MemoryMail, MemoryControl):
         self._audit: list[AuditRecord] = []
         self._noted = 0
         self._moment = 0  # of what was stored last
+        self._budgets = MemoryBudgets(self.now)
+        self.budgets: Budgets = self._budgets
         self.catalog: Catalog = MemoryCatalog(self, lock=self._lock, now=self.now, hint=self._hint)
 
     async def open(self) -> None:
@@ -450,6 +454,9 @@ class MemoryStore(MemoryMail, MemoryControl):
             self._topics.forget_own(self._executions)
             self._audit = [record for record in self._audit if record.execution_id in self._executions]
             return False
+
+    async def remove_places(self) -> bool:
+        return self._budgets.remove_places()
 
     async def make_searchable(self) -> bool:
         """Here every execution can be found at any time."""

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from stepwell.core.budgets import USED_UP, break_after, full_at_with, place_of
+from stepwell.core.budgets import USED_UP, break_after, full_after, place_of
 from stepwell.core.connections import Admission, Budget
 
+KEPT_AFTER = timedelta(days=1)  # its turn: an execution that still wants it would have come
 NONE = timedelta(0)
 
 
@@ -42,9 +43,16 @@ class MemoryBudgets:
         state.places[ticket] = at
         return Admission(delay, state.reason if is_closed else USED_UP)
 
+    def remove_places(self) -> bool:
+        """As Upkeep.remove_places."""
+        long_ago = self._now() - KEPT_AFTER
+        for state in self._connections.values():
+            state.places = {ticket: at for ticket, at in state.places.items() if at >= long_ago}
+        return False
+
     async def correct(self, connection: str, budget: Budget, *, left: float) -> None:
         now, state = self._now(), self._connections.setdefault(connection, _Connection())
-        said = full_at_with(budget, left=left, now=now)
+        said = now + full_after(budget, left=left)
         known = state.full_at.get(budget.name, now)
         state.full_at[budget.name] = max(said, known) if state.places else said
 

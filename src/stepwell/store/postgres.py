@@ -13,6 +13,7 @@ from functools import partial
 
 import psycopg
 
+from stepwell.core.connections import Budgets
 from stepwell.core.model import (
     EVERYTHING,
     Batch,
@@ -42,6 +43,7 @@ from stepwell.core.status import Status
 from stepwell.errors import DatabaseUnavailable, EmbeddedUnavailable, LeaseLost
 from stepwell.store import binary, rows
 from stepwell.store.base import Catalog, Pulse, Transaction, Triggers
+from stepwell.store.budgets import PostgresBudgets
 from stepwell.store.catalog import PostgresCatalog
 from stepwell.store.connect import Route, find_route, unavailable, with_lock_timeout, with_plans_for_values
 from stepwell.store.control import PostgresControl
@@ -93,6 +95,7 @@ class PostgresStore(PostgresControl):
         self._transactions = Transactions(self.schema, self.url)
         self.catalog: Catalog = PostgresCatalog(self._run, self._observe)
         self.triggers: Triggers = PostgresTriggers(self._run)
+        self.budgets: Budgets = PostgresBudgets(partial(self._run, on=self._chores))
 
     async def open(self) -> None:
         route = await self.route()
@@ -382,6 +385,9 @@ class PostgresStore(PostgresControl):
 
     async def sweep(self) -> bool:
         return await self._upkeep.sweep()
+
+    async def remove_places(self) -> bool:
+        return await self._upkeep.remove_places()
 
     async def make_searchable(self) -> bool:
         return await self._upkeep.make_searchable()

@@ -10,6 +10,7 @@ from stepwell.store.listing import Read
 
 REMOVED_AT_ONCE = 500  # executions of a statement, of a few milliseconds
 EVENTS_AT_ONCE = 1_000
+PLACE_SECONDS = 86_400.0  # after its turn: an execution that still wants it would have come
 SWEPT_ROWS = 5_000
 SWEPT_BYTES = 32 * 1024 * 1024  # a value of 1 MiB is 500 rows of its own
 ENTERED_AT_ONCE = 1_000  # executions: a tenth of a second
@@ -38,6 +39,11 @@ class PostgresUpkeep:
         """As Upkeep.sweep."""
         found = await self._run("sweep", binary.int4(SWEPT_ROWS), binary.int8(SWEPT_BYTES))
         return bool(found[0][0])
+
+    async def remove_places(self) -> bool:
+        """As Upkeep.remove_places."""
+        found = await self._run("remove_places", binary.float8(PLACE_SECONDS), binary.int4(EVENTS_AT_ONCE))
+        return bool(found[0][0] >= EVENTS_AT_ONCE)
 
     async def make_searchable(self) -> bool:
         """As Upkeep.make_searchable. While there is much to do it does not look back far for what came late."""

@@ -8,6 +8,8 @@ from (values
     ('stepwell.dispatch', '{select,insert,update,delete}'),
     ('stepwell.searchable', '{select,insert,update,delete}'),
     ('stepwell.leftover', '{select,insert,update,delete}'),
+    ('stepwell.place', '{select,insert,delete}'),
+    ('stepwell.budget', '{select,insert,update}'),
     ('stepwell.execution', '{select,insert,update,delete}'),
     ('stepwell.topic', '{select,insert,update,delete}'),
     ('stepwell.schedule', '{select,insert,update}'),

@@ -54,6 +54,9 @@ connected: ContextVar[Connected | None] = ContextVar("stepwell_connected", defau
 default_connection: ContextVar[str | None] = ContextVar("stepwell_default_connection", default=None)
 """The connection whose delivery has started the execution: that of connectors which name none."""
 
+egress: ContextVar[tuple[str, ...] | None] = ContextVar("stepwell_egress", default=None)
+"""The hosts that connectors may reach for the workflow; None: any."""
+
 
 def current_step() -> StepContext:
     """The step whose body is running. Raises InvalidOption outside of one."""

@@ -82,6 +82,7 @@ class App(Events, ControlCalls, ScheduleCalls):
         trigger: Trigger | Sequence[Trigger] | None = None,
         version: int | None = None,
         retention: RetentionLike | None = None,
+        egress: Sequence[str] | None = None,
     ) -> Decorator: ...
     def workflow(
         self,
@@ -95,6 +96,7 @@ class App(Events, ControlCalls, ScheduleCalls):
         trigger: Trigger | Sequence[Trigger] | None = None,
         version: int | None = None,
         retention: RetentionLike | None = None,
+        egress: Sequence[str] | None = None,
     ) -> Any:
         """Register a function, sync or async, as a workflow.
 
@@ -102,7 +104,8 @@ class App(Events, ControlCalls, ScheduleCalls):
         by default its name with dashes; `retry` is the default of its steps; `timeout` counts from its first pass;
         `trigger`, one or several, starts executions by the clock, by events or by polling. An execution is kept for
         `retention` after its end: 30 days, or another duration, or "forever". Of several functions of one id an
-        execution begins with that of the highest `version`, and keeps it.
+        execution begins with that of the highest `version`, and keeps it. Its connectors reach the hosts of `egress`
+        only, in which `*` stands for any text.
         """
 
         def register(function: Callable[..., Any]) -> Workflow[..., Any]:
@@ -115,6 +118,7 @@ class App(Events, ControlCalls, ScheduleCalls):
                 trigger=trigger,
                 retention=retention,
                 version=version,
+                egress=egress,
             )
 
         return Decorator(register) if function is None else register(function)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
@@ -16,8 +17,10 @@ from stepwell.connectors.base import Connector, action_key
 from stepwell.connectors.errors import VendorBusy, VendorError, VendorRejected
 from stepwell.connectors.outcome import Answer, Done, Expired, Failed, Limited, Outcome, Rejected, standard_outcome
 from stepwell.core.connections import Budget, Connection
+from stepwell.core.dispatching import matches
+from stepwell.egress import EgressRefused
 from stepwell.errors import NeedsReauthorisation, NotYet
-from stepwell.running import current_connected
+from stepwell.running import current_connected, egress
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024  # of what may be read into memory; results are limited to far less
 
@@ -87,6 +90,7 @@ class HttpConnector(Connector):
         await self._admitted(connection, request.cost)
         client = await current_connected().clients.of(connection, base_url=self.address(connection))
         url = self.address(connection) + request.path if request.path.startswith("/") else request.path
+        check_egress(urlsplit(url).hostname or "")
         headers = {**self.authorisation(connection), **request.headers}
         built = client.build_request(
             request.method, url, params=request.query or None, content=request.body, headers=headers
@@ -152,6 +156,14 @@ class HttpConnector(Connector):
             reason=reason,
             status=status,
         )
+
+
+def check_egress(host: str) -> None:
+    """Raise EgressRefused if the running workflow may not reach that host."""
+    allowed = egress.get()
+    if allowed is not None and not any(matches(pattern, host.lower()) for pattern in allowed):
+        told = ", ".join(allowed) or "none"
+        raise EgressRefused(host, f"this workflow's egress allows {told}")
 
 
 NO_BUDGET = Budget("", capacity=0.0, per_second=0.0)

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 from stepwell.core.failure import Failure, cause_of, failure_of
 from stepwell.core.model import CancelledOutcome, Completed, Ending, Failed, Outcome, Suspended, Waiting
+from stepwell.core.webhooks import WebhookEvent
 from stepwell.errors import Cancelled, Diverged, InvalidValue, LeaseLost, StepFailed
 from stepwell.failpoints import failpoint
+from stepwell.running import default_connection, egress
 from stepwell.runtime.functions import in_thread
 from stepwell.runtime.passes import EXPIRED, Closing, Pass, Suspend
 from stepwell.runtime.registry import Workflow
@@ -137,6 +139,7 @@ async def _result(pass_: Pass, workflow: Workflow[Any, Any]) -> bytes:
     except InvalidValue as error:
         message = f"{error}; restore the parameter, or cancel this execution and start one with another input"
         await pass_.diverge(Diverged(step="input", expected=error.reason, met="another type", message=message))
+    _surround(workflow, arguments)
     if workflow.is_async:
         pass_.begin(in_thread=False)
         if workflow.step_parameter:
@@ -148,6 +151,13 @@ async def _result(pass_: Pass, workflow: Workflow[Any, Any]) -> bytes:
         return workflow.output.encode(result)[0]
     except InvalidValue as error:
         raise error.at(f"the result of workflow '{workflow.id}'") from None
+
+
+def _surround(workflow: Workflow[Any, Any], arguments: dict[str, Any]) -> None:
+    """What connectors find in the context of the workflow, which is that of this task alone."""
+    egress.set(workflow.egress)
+    delivered = (value for value in arguments.values() if isinstance(value, WebhookEvent))
+    default_connection.set(next((event.connection for event in delivered), None))
 
 
 async def _in_thread(pass_: Pass, workflow: Workflow[Any, Any], arguments: dict[str, Any]) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple, TypeVar, overload
@@ -18,6 +19,8 @@ from stepwell.errors import InvalidOption
 F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_SHAPES = 4_096  # remembered; a program that makes functions on the fly must not fill the memory
+
+_HOST = re.compile(r"[a-zA-Z0-9*.\-\[\]:_]{1,253}")
 
 _DEFAULTS = "__stepwell_step__"
 
@@ -75,6 +78,15 @@ def retention_option(value: RetentionLike | None) -> timedelta | None:
         return parse_retention(value)
     except InvalidDuration as error:
         raise InvalidOption(f"retention: {error}") from None
+
+
+def egress_option(hosts: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The hosts that a workflow's connectors may reach; None: any. Raises InvalidOption."""
+    if hosts is None:
+        return None
+    if isinstance(hosts, str) or not all(isinstance(host, str) and _HOST.fullmatch(host) for host in hosts):
+        raise InvalidOption(f'egress: {hosts!r:.200} is no list of hosts; write ["api.example.com", "*.example.org"]')
+    return tuple(host.lower() for host in hosts)
 
 
 def duration_option(option: str, value: DurationLike | None) -> timedelta | None:

@@ -21,7 +21,7 @@ from stepwell.errors import InvalidInput, InvalidOption, UnknownWorkflow
 from stepwell.inputs import NOTHING, InputCodec, unchecked_input
 from stepwell.runtime.declared import polls_of, specs_of, triggered_by
 from stepwell.runtime.dispatcher import Listening
-from stepwell.runtime.functions import duration_option, retention_option
+from stepwell.runtime.functions import duration_option, egress_option, retention_option
 from stepwell.runtime.step import Step
 from stepwell.runtime.sync_step import SyncStep
 
@@ -46,6 +46,7 @@ class Workflow(Generic[P, R]):
     step_parameter: str | None
     triggers: tuple[Trigger, ...]
     version: int | None
+    egress: tuple[str, ...] | None
     input: InputCodec
     output: Codec[R]
     app: Any = None  # the App it was registered with, a matter of the layer above
@@ -165,6 +166,7 @@ class Registry:
         trigger: Trigger | Sequence[Trigger] | None = None,
         retention: RetentionLike | None = None,
         version: int | None = None,
+        egress: Sequence[str] | None = None,
     ) -> Workflow[P, Any]:
         """Register a function. Raises InvalidOption when the id is taken or an annotation cannot be stored."""
         name = _checked_id(id or function.__name__.replace("_", "-"))
@@ -186,6 +188,7 @@ class Registry:
             step_parameter=parameter,
             triggers=as_triggers(trigger),
             version=version,
+            egress=egress_option(egress),
             input=InputCodec(function, workflow=name, step_parameter=parameter),
             output=result_codec(function),
             app=self._app,

@@ -1,0 +1,174 @@
+"""Connectors in the steps of a workflow."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from stepwell import App, ExecutionFailed, InvalidOption, Status, Step, SyncStep, WebhookEvent
+from stepwell.connectors import HttpConnector, action, action_key, may_be_a_repeat
+from stepwell.testing import running
+from stepwell.testing.connections import connection, lent_connections
+from stepwell.testing.serving import served
+
+
+class Example(HttpConnector):
+    name = "example"
+    title = "Example"
+    base_url = "https://example.com"
+
+    @action(repeat="safe")
+    async def whoami(self) -> str:
+        """Which token it was asked with."""
+        answer = await self.request("GET", "/me", operation="whoami")
+        return str(answer.json()["token"])
+
+
+class Vendor:
+    """Says who asked; and at first, as often as it is told to, that it is too busy."""
+
+    busy = 0
+
+    async def me(self, request: Request) -> Response:
+        if self.busy:
+            self.busy -= 1
+            return Response(status_code=429, headers={"Retry-After": "600"})
+        return JSONResponse({"token": request.headers["authorization"]})
+
+
+@pytest.fixture
+def vendor() -> Vendor:
+    return Vendor()
+
+
+@pytest.fixture
+async def lent(vendor: Vendor) -> AsyncIterator[None]:
+    async with served(Starlette(routes=[Route("/me", vendor.me)])) as url:
+        settings = {"base_url": url}
+        async with lent_connections(
+            connection("one", "example", settings=settings, token="t-one"),
+            connection("two", "example", settings=settings, token="t-two"),
+        ):
+            yield
+
+
+def event(connection: str | None) -> WebhookEvent:
+    nobody = UUID(int=1)
+    return WebhookEvent(
+        nobody, "example", "thing.made", connection, datetime(2030, 1, 1, tzinfo=UTC), None, {}, {"n": 1}
+    )
+
+
+async def test_action_runs_in_a_step_with_the_connection_of_its_name(lent: None) -> None:
+    app = App()
+
+    @app.workflow
+    async def flow(step: Step) -> str:
+        return await step.run("ask", Example("one").whoami)
+
+    async with running(app):
+        assert await (await app.start(flow)).result() == "Bearer t-one"
+
+
+@pytest.mark.parametrize("connection", ["one", "two"])
+async def test_connection_whose_delivery_started_the_execution_is_used_by_default(lent: None, connection: str) -> None:
+    app = App()
+
+    @app.workflow
+    async def flow(event: WebhookEvent, step: Step) -> str:
+        return await step.run("ask", Example().whoami)
+
+    @app.workflow
+    def plain_flow(event: WebhookEvent, step: SyncStep) -> str:
+        return step.run("ask", Example().whoami)
+
+    async with running(app):
+        for workflow in (flow, plain_flow):
+            assert await (await app.start(workflow, event(connection))).result() == f"Bearer t-{connection}"
+
+
+async def test_workflow_started_by_no_delivery_has_no_default_connection(lent: None) -> None:
+    app = App()
+
+    @app.workflow
+    async def flow(event: WebhookEvent, step: Step) -> str:
+        return await step.run("ask", Example().whoami)
+
+    async with running(app):
+        with pytest.raises(ExecutionFailed, match="names no connection"):
+            await (await app.start(flow, event(None))).result()
+
+
+async def test_limited_step_gives_everything_back_and_the_listing_says_why(lent: None, vendor: Vendor) -> None:
+    app, vendor.busy = App(), 1
+
+    @app.workflow
+    async def flow(step: Step) -> str:
+        return await step.run("ask", Example("one").whoami)
+
+    async with running(app) as lab:
+        handle = await app.start(flow)
+        await lab.settle()
+        seen = await app.get(handle.id)
+
+        assert seen.status is Status.PENDING
+        assert seen.due_at == lab.now + timedelta(minutes=10)
+        assert seen.why is not None
+        assert "Example limits connection 'one'" in seen.why
+        assert await app.steps(handle.id) == []  # no attempt is used up
+
+
+async def test_workflow_reaches_the_hosts_of_its_egress_only(lent: None) -> None:
+    app = App()
+
+    @app.workflow(egress=["api.example.org", "*.example.net"])
+    async def walled(step: Step) -> str:
+        return await step.run("ask", Example("one").whoami)
+
+    @app.workflow(egress=["127.0.*"])
+    async def opened(step: Step) -> str:
+        return await step.run("ask", Example("one").whoami)
+
+    async with running(app):
+        with pytest.raises(ExecutionFailed, match=r"'127\.0\.0\.1'.*api\.example\.org, \*\.example\.net"):
+            await (await app.start(walled)).result()
+        assert await (await app.start(opened)).result() == "Bearer t-one"
+
+
+@pytest.mark.parametrize("egress", ["api.example.com", [""], ["a b"], ["http://x/y"], [1]])
+def test_egress_that_is_no_list_of_hosts_is_refused(egress: list[str]) -> None:
+    with pytest.raises(InvalidOption, match="is no list of hosts"):
+        App().workflow(egress=egress)(lambda: None)
+
+
+async def test_actions_of_one_step_have_keys_of_their_own_that_stay(lent: None) -> None:
+    app, keys = App(), []
+
+    @app.workflow
+    async def flow(step: Step) -> None:
+        async def twice() -> None:
+            keys.append((action_key("create"), action_key("create"), action_key("comment"), may_be_a_repeat()))
+            if len(keys) == 1:
+                raise ValueError("again")
+
+        await step.run("twice", twice)
+
+    async with running(app):
+        await (await app.start(flow)).result()
+
+    first, second = keys
+    assert first[:3] == second[:3]
+    assert len(set(first[:3])) == 3
+    assert (first[3], second[3]) == (False, True)
+
+
+def test_every_call_outside_a_step_has_a_new_key() -> None:
+    assert action_key("create") != action_key("create")
+    assert not may_be_a_repeat()

@@ -16,7 +16,9 @@ from stepwell.core.schedule import Cursor, Decision, Overlap, Policy, ScheduleSp
 from stepwell.core.timing import Cron, Every
 from tests.store.world import MINUTE, World
 
-DECLARED = ("schedule", "trigger", "dispatch", "event", "topic", "wait", "outbox")  # tables that rules write to
+DECLARED = (  # tables that rules write to
+    "schedule", "trigger", "dispatch", "event", "topic", "wait", "outbox", "hook", "delivery",
+)  # fmt: skip
 
 WORKFLOWS, QUEUES = ("order", "invoice"), ("default", "crm")
 _SOME_WORKFLOWS = st.sampled_from((WORKFLOWS, WORKFLOWS[:1]))

@@ -36,9 +36,11 @@ from stepwell.core.model import (
     Waiting,
 )
 from stepwell.core.status import Status
+from stepwell.core.webhooks import DeliveryFilter
 from stepwell.errors import LeaseLost
 from tests.store.control_rules import ControlRules
 from tests.store.declared_rules import DECLARED, DeclaredRules
+from tests.store.inbox_rules import InboxRules
 from tests.store.world import MINUTE, MemoryWorld, PostgresWorld, World
 
 WORKFLOWS, QUEUES, KEYS = ("order", "invoice"), ("default", "crm"), ("a", "b")
@@ -150,7 +152,7 @@ _BOUNDS = (
 )  # fmt: skip
 
 
-class Agreement(DeclaredRules, ControlRules, RuleBasedStateMachine):
+class Agreement(DeclaredRules, InboxRules, ControlRules, RuleBasedStateMachine):
     """Every rule does the same to both stores and compares what they answer."""
 
     runner: asyncio.Runner
@@ -167,6 +169,7 @@ class Agreement(DeclaredRules, ControlRules, RuleBasedStateMachine):
         for table in ("worker", "execution", "checkpoint", "attempt", "searchable", "leftover", "audit", *DECLARED):
             self.raw.execute(f"delete from stepwell.{table}".encode())
         self.raw.execute("update stepwell.upkeep set reached_at = '-infinity'")
+        self.raw.execute("update stepwell.intake set revision = 0")
 
     def both(self, operation: Callable[[Side], Awaitable[Any]]) -> None:
         """Do it to both; they must answer alike."""
@@ -397,6 +400,8 @@ class Agreement(DeclaredRules, ControlRules, RuleBasedStateMachine):
         self.both(lambda side: side.world.store.count())
         self.both(lambda side: side.world.store.catalog.schedules())
         self.both(lambda side: side.world.store.triggers.triggers())
+        self.both(lambda side: side.world.store.inbox.hooks())
+        self.both(lambda side: side.world.store.inbox.deliveries(DeliveryFilter(), before=None, limit=1_000))
         self.both(lambda side: side.world.store.events(name=None, address=None, limit=1_000))
         self.both(lambda side: side.world.store.waits(execution_id=None, name=None, address=None, limit=1_000))
 

@@ -75,6 +75,7 @@ _TIMES = {
     "event": ("sent_at",),
     "wait": ("until_at",),
     "schedule": ("decided_at", "next_at", "last_at", "paused_at"),
+    "delivery": ("received_at",),
     "searchable": ("created_at", "finished_at"),
     "upkeep": ("reached_at",),
     "budget": ("full_at", "opens_at"),

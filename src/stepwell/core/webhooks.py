@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from stepwell.core.dispatching import matches
 from stepwell.core.model import ExecutionId, NewExecution
 
 MAX_KEY_BYTES = 1_000  # an index entry holds 2,704, the workflow's name with it
+MAX_TYPE_LENGTH = 400  # as long as a pattern of types may be
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,32 @@ class Envelope:
     dedupe_key: str
     subject: str | None = None
     tenant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A connection whose deliveries are taken: the `secrets` that prove them, any of which will do.
+
+    `tenant` is the vendor's name of the account, as deliveries carry it; `settings` are those of the connection, which
+    say how its source is verified where the source leaves that open.
+    """
+
+    connection: str
+    source: str
+    secrets: tuple[str, ...] = field(repr=False)
+    tenant: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+class Endpoints(Protocol):
+    """Where the secrets that prove deliveries come from.
+
+    Whoever changes what the answer would be lets the intake's revision grow in the same statement, so that a process
+    that remembers an older answer takes nothing more by it.
+    """
+
+    async def endpoints(self) -> Sequence[Endpoint]:
+        """All connections whose deliveries are taken, as they are now. Raises DatabaseUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +134,38 @@ class Delivery:
     is_reconciled: bool
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """Which deliveries are meant: those to which all of it applies."""
+
+    source: str | None = None
+    connection: str | None = None
+    type: str | None = None
+    is_reconciled: bool | None = None
+
+    def takes(self, one: Delivery) -> bool:
+        """Whether it is one of them."""
+        wanted = (self.source, self.connection, self.type, self.is_reconciled)
+        given = (one.source, one.connection, one.type, one.is_reconciled)
+        return all(is_meant is None or is_meant == is_so for is_meant, is_so in zip(wanted, given, strict=True))
+
+
+def storable(envelope: Envelope) -> Envelope:
+    """The same, as the database can keep and index it, whatever the sender has put there: equal stays equal.
+
+    A key that is too long, or holds what no text in the database can, becomes its digest.
+    """
+    type = envelope.type.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:MAX_TYPE_LENGTH]
+    subject = None if envelope.subject is None else _storable_key(envelope.subject)
+    return Envelope(type, _storable_key(envelope.dedupe_key), subject, envelope.tenant)
+
+
+def _storable_key(key: str) -> str:
+    text = key.encode("utf-8", "surrogatepass")
+    is_plain = len(text) <= MAX_KEY_BYTES and b"\0" not in text and text == key.encode("utf-8", "replace")
+    return key if is_plain else f"blake2b:{blake2b(text).hexdigest()}"
 
 
 def execution_key(source: str, connection: str | None, envelope: Envelope) -> str:

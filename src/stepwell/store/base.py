@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from uuid import UUID
 
 from stepwell.core.connections import Budgets
 from stepwell.core.dispatching import Dispatch, EventTrigger, Settled, TriggerSpec
@@ -49,6 +50,7 @@ from stepwell.core.model import (
 )
 from stepwell.core.schedule import Cursor, Decision, DueSchedules, Schedule, ScheduleSpec
 from stepwell.core.status import Status
+from stepwell.core.webhooks import Accepted, Delivery, DeliveryFilter, HookSpec, NewDelivery
 
 
 class Pulse(Protocol):
@@ -273,6 +275,40 @@ class Triggers(Protocol):
         """Try again after that time to decide about it."""
 
 
+class Inbox(Protocol):
+    """What webhooks bring: which deliveries start executions, and those that were accepted."""
+
+    async def apply_hooks(self, declared: Sequence[HookSpec], *, workflows: Sequence[str]) -> None:
+        """Let these be the webhook triggers of these workflows; those no longer declared are switched off.
+
+        The revision grows if that changes anything.
+        """
+
+    async def hooks(self) -> tuple[int, Sequence[HookSpec]]:
+        """The intake's revision, and the triggers in force at it, by id.
+
+        It grows with every change of a trigger, or of a secret by which deliveries are verified.
+        """
+
+    async def accept(self, deliveries: Sequence[NewDelivery], *, revision: int) -> Sequence[Accepted] | None:
+        """Store deliveries with the executions that they start, all or none, and answer in the order given.
+
+        None: the revision is another one by now, and nothing was stored. A delivery that is stored already, by its
+        source, connection and dedupe key, is counted and answered as the first one was; it starts nothing. An execution
+        that is there already, by its key, is named whatever its input is. Which of two that race is the first is open;
+        the other one waits for it.
+        """
+
+    async def deliveries(self, which: DeliveryFilter, *, before: UUID | None, limit: int) -> Sequence[Delivery]:
+        """Those that are meant, newest first, without headers and bodies. `before`: the last one of the page before."""
+
+    async def delivery(self, delivery_id: UUID) -> Delivery | None:
+        """One delivery, with all that it said."""
+
+    async def replay(self, delivery_id: UUID, new: Sequence[NewExecution]) -> bool:
+        """Start these executions, whatever keys they have, and name them with the delivery. False: it is unknown."""
+
+
 class Upkeep(Protocol):
     """What workers do beside executions, a piece at a time. Nothing waits for it, and it waits for nothing.
 
@@ -291,6 +327,9 @@ class Upkeep(Protocol):
         Those that were sent to one execution stay as long as that.
         """
 
+    async def remove_deliveries(self, keep: timedelta) -> bool:
+        """Remove deliveries that were accepted longer ago. What they have started stays."""
+
     async def sweep(self) -> bool:
         """Delete what is still stored of removed executions."""
 
@@ -307,6 +346,7 @@ class Backend(Store, Control, Reader, Upkeep, Wakeups, Protocol):
     catalog: Catalog
     triggers: Triggers
     budgets: Budgets
+    inbox: Inbox
 
     async def open(self) -> None:
         """Connect. Raises DatabaseUnavailable or DatabaseNotReady."""

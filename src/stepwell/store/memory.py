@@ -47,13 +47,14 @@ from stepwell.core.model import (
 )
 from stepwell.core.status import Status
 from stepwell.errors import LeaseLost
-from stepwell.store.base import Catalog, Pulse, Transaction, Triggers
+from stepwell.store.base import Catalog, Inbox, Pulse, Transaction, Triggers
 from stepwell.store.clock import VirtualClock
 from stepwell.store.identity import new_id
 from stepwell.store.memory_budgets import MemoryBudgets
 from stepwell.store.memory_catalog import MemoryCatalog
 from stepwell.store.memory_control import MemoryControl
 from stepwell.store.memory_hands import MemoryPulse, MemoryTransaction
+from stepwell.store.memory_inbox import MemoryInbox
 from stepwell.store.memory_listing import listed, matches, old
 from stepwell.store.memory_mail import MemoryMail
 from stepwell.store.memory_rows import ENDED_PARENT, ExecutionRow, WorkerRow, Written
@@ -84,6 +85,8 @@ class MemoryStore(MemoryMail, MemoryControl):
         self._listeners: dict[object, Callable[[str], None]] = {}
         self._triggers = MemoryTriggers(self, lock=self._lock, now=self.now)
         self.triggers: Triggers = self._triggers
+        self._inbox = MemoryInbox(self, lock=self._lock, now=self.now)
+        self.inbox: Inbox = self._inbox
         self._audit: list[AuditRecord] = []
         self._noted = 0
         self._moment = 0  # of what was stored last
@@ -447,6 +450,11 @@ class MemoryStore(MemoryMail, MemoryControl):
     async def remove_events(self, keep: timedelta) -> bool:
         with self._lock:
             self._topics.remove(sent_before=self.clock.now() - keep, undecided=self._triggers.undecided())
+            return False
+
+    async def remove_deliveries(self, keep: timedelta) -> bool:
+        with self._lock:
+            self._inbox.remove(accepted_before=self.clock.now() - keep)
             return False
 
     async def sweep(self) -> bool:

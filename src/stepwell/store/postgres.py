@@ -42,12 +42,13 @@ from stepwell.core.model import (
 from stepwell.core.status import Status
 from stepwell.errors import DatabaseUnavailable, EmbeddedUnavailable, LeaseLost
 from stepwell.store import binary, rows
-from stepwell.store.base import Catalog, Pulse, Transaction, Triggers
 from stepwell.store.budgets import PostgresBudgets
+from stepwell.store.base import Catalog, Inbox, Pulse, Transaction, Triggers
 from stepwell.store.catalog import PostgresCatalog
 from stepwell.store.connect import Route, find_route, unavailable, with_lock_timeout, with_plans_for_values
 from stepwell.store.control import PostgresControl
 from stepwell.store.identity import new_id
+from stepwell.store.inbox import PostgresInbox
 from stepwell.store.listing import Listings
 from stepwell.store.mail import Mail
 from stepwell.store.migrate import check_version
@@ -68,11 +69,11 @@ ITEMS_PAGE = 2_000  # rows of a map read at once: bounds memory, and few round t
 class PostgresStore(PostgresControl):
     """Keeps the Backend protocol on one PostgreSQL schema.
 
-    Seven pinned connections, each opened when it is first needed. Flushes have their own, so that nothing delays a
+    Eight pinned connections, each opened when it is first needed. Flushes have their own, so that nothing delays a
     step; reading has, so that no long listing delays a claim; starts and sent events have, because one may wait for a
     transaction of somebody else's that has started the same key: for five seconds, or, behind a pooler, which takes no
     settings, for as long as that is open; looking for events has, because it waits for those who send them; listings
-    have a second one, with plans of their own, and upkeep has one. The main one, which hears hints, carries the rest.
+    have a second one, with plans of their own; upkeep has one, and so have deliveries of webhooks. The main one, which hears hints, carries the rest.
     A lost connection is replaced by the next call; a call whose connection was lost raises DatabaseUnavailable, its
     outcome unknown.
     """
@@ -86,6 +87,7 @@ class PostgresStore(PostgresControl):
         self._main, self._flushes = Line(self.route, self._listen), Line(self.route)
         self._starts, self._reads, self._waits = Line(self._impatient_route), Line(self.route), Line(self.route)
         self._finds, self._chores = Line(self._route_for_values), Line(self.route)
+        self._deliveries = Line(self._impatient_route)
         self._listings = Listings(self._read, partial(self._read, on=self._finds))
         self._mail = Mail(partial(self._read, on=self._finds))
         self._upkeep = PostgresUpkeep(partial(self._run, on=self._chores))
@@ -96,6 +98,8 @@ class PostgresStore(PostgresControl):
         self.catalog: Catalog = PostgresCatalog(self._run, self._observe)
         self.triggers: Triggers = PostgresTriggers(self._run)
         self.budgets: Budgets = PostgresBudgets(partial(self._run, on=self._chores))
+        accept = partial(self._run, on=self._deliveries)
+        self.inbox: Inbox = PostgresInbox(self._run, read=self._read, accept=accept)
 
     async def open(self) -> None:
         route = await self.route()
@@ -108,7 +112,7 @@ class PostgresStore(PostgresControl):
             self._posting.cancel()
         await self._transactions.close()
         for line in (
-            self._main, self._flushes, self._starts, self._reads, self._waits, self._finds, self._chores
+            self._main, self._flushes, self._starts, self._reads, self._waits, self._finds, self._chores, self._deliveries
         ):  # fmt: skip
             line.close()
 
@@ -382,6 +386,9 @@ class PostgresStore(PostgresControl):
 
     async def remove_events(self, keep: timedelta) -> bool:
         return await self._upkeep.remove_events(keep)
+
+    async def remove_deliveries(self, keep: timedelta) -> bool:
+        return await self._upkeep.remove_deliveries(keep)
 
     async def sweep(self) -> bool:
         return await self._upkeep.sweep()

@@ -11,6 +11,7 @@ from stepwell.store.listing import Read
 REMOVED_AT_ONCE = 500  # executions of a statement, of a few milliseconds
 EVENTS_AT_ONCE = 1_000
 PLACE_SECONDS = 86_400.0  # after its turn: an execution that still wants it would have come
+DELIVERIES_AT_ONCE = 500
 SWEPT_ROWS = 5_000
 SWEPT_BYTES = 32 * 1024 * 1024  # a value of 1 MiB is 500 rows of its own
 ENTERED_AT_ONCE = 1_000  # executions: a tenth of a second
@@ -34,6 +35,12 @@ class PostgresUpkeep:
         """As Upkeep.remove_events."""
         found = await self._run("remove_events", binary.float8(keep.total_seconds()), binary.int4(EVENTS_AT_ONCE))
         return bool(found[0][0] >= EVENTS_AT_ONCE)
+
+    async def remove_deliveries(self, keep: timedelta) -> bool:
+        """As Upkeep.remove_deliveries."""
+        seconds = binary.float8(keep.total_seconds())
+        found = await self._run("remove_deliveries", seconds, binary.int4(DELIVERIES_AT_ONCE))
+        return bool(found[0][0] >= DELIVERIES_AT_ONCE)
 
     async def sweep(self) -> bool:
         """As Upkeep.sweep."""

@@ -99,6 +99,10 @@ class LabStore(MemoryStore):
         """As remove."""
         return False
 
+    async def remove_deliveries(self, keep: timedelta) -> bool:  # noqa: ARG002
+        """As remove."""
+        return False
+
     # --- processes ------------------------------------------------------------------------------------------------
 
     def bury(self, *, max_crashes: int) -> None:

@@ -78,9 +78,7 @@ async def test_batches_that_share_deliveries_in_different_orders_do_not_deadlock
         one.run(accept(b, a))
         answer = other.start_and_block(accept(delivery("a"), delivery("b")))
 
-    assert sorted(map(str, ids(answer_of(answer)))) == sorted(
-        map(str, [(a.id, started_by(a)), (b.id, started_by(b))])
-    )
+    assert sorted(map(str, ids(answer_of(answer)))) == sorted(map(str, [(a.id, started_by(a)), (b.id, started_by(b))]))
 
 
 async def test_two_ways_of_one_event_that_race_name_one_execution(

@@ -19,6 +19,7 @@ from stepwell.store.statements import statement
 from tests.databases import Admin, fresh_database
 
 SIZES = {"finished": 200_000, "sleeping": 25_000, "due": 10_000, "running": 500, "checkpoints": 3, "paused": 100_000}
+SIZES |= {"deliveries": 100_000}
 SESSION = UUID("00000000-0000-0000-0000-000000000001")
 ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -67,6 +68,10 @@ insert into stepwell.execution (id, workflow, input, passes, started_at, claimed
 select gen_random_uuid(), 'order', '{}', 1, now(), now(), now() - interval '1 day', now(), 'ann'
 from generate_series(1, %(paused)s) n;
 
+insert into stepwell.delivery (id, source, connection, dedupe_key, type, executions, headers, body)
+select gen_random_uuid(), 'shopify', 'acme', 'old-' || n, 'orders/create', '{}', '{}', '{}'
+from generate_series(1, %(deliveries)s) n;
+
 insert into stepwell.audit (execution_id, actor, action)
 select id, 'ann', 'pause' from stepwell.execution where paused_at is not null;
 """
@@ -98,6 +103,10 @@ MOST_PAGES = {
     "start a tick": 60,
     "take events": 3_000,
     "settle events": 8_000,
+    "deliveries": 6_000,
+    "repeated deliveries": 4_000,
+    "page of deliveries": 150,
+    "old deliveries": 30,
     "first page": 800,
     "steps": 50,
 }
@@ -169,12 +178,26 @@ def _calls(running: list[UUID], finished: list[UUID], paused: UUID = SESSION) ->
         "start a tick": ("fire", ["schedule-1", 0, *[ANY_TIME] * 3, None, [uuid4()], ["tick"], [b"{}"], [0.0]]),
         "take events": ("take", [["orders"], 30.0, 100]),
         "settle events": ("settle", [*dispatches, [uuid4() for _ in running], *names[:3], [b"{}"] * each]),
+        "deliveries": ("accept", _accepted([f"new-{n}" for n in range(each)])),
+        "repeated deliveries": ("accept", _accepted([f"old-{n + 1}" for n in range(each)])),
+        "page of deliveries": ("deliveries", ["shopify", *[None] * 5, 50]),
+        "old deliveries": ("remove_deliveries", [3_600.0, 500]),
         "first page": (
             "newest",
             [[], None, None, [], *[None] * 5, [], None, None, ANY_TIME, SESSION, ANY_TIME, 50, 50],
         ),
         "steps": ("steps", [one, "", 0, 100]),
     }
+
+
+def _accepted(keys: list[str]) -> list[object]:
+    """Deliveries, each of which starts an execution."""
+    each = len(keys)
+    ids, starts, places = [uuid4() for _ in keys], [uuid4() for _ in keys], list(range(1, each + 1))
+    names = [["shopify"] * each, ["acme"] * each, keys, ["orders/create"] * each, [None] * each]
+    said = [[b"{}"] * each, [b"{}"] * each, [False] * each, places, places]
+    new = [starts, ids, ["order"] * each, ["default"] * each, keys, [b"{}"] * each]
+    return [0, ids, *names, *said, *new, [0] * each]
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +242,9 @@ each_statement = pytest.mark.parametrize("what", MOST_PAGES)
 @each_state
 @each_statement
 def test_large_tables_are_read_by_index_only(plans: dict[tuple[str, str], Plan], state: str, what: str) -> None:
-    found = scans(plans[state, what], "execution", "checkpoint", "attempt", "schedule", "dispatch", "event", "audit")
+    found = scans(
+        plans[state, what], "execution", "checkpoint", "attempt", "schedule", "dispatch", "event", "audit", "delivery"
+    )
 
     assert found
     assert {node["Node Type"] for node in found} <= {"Index Scan", "Index Only Scan"}

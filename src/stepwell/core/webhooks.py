@@ -13,7 +13,6 @@ from stepwell.core.dispatching import matches
 from stepwell.core.model import ExecutionId, NewExecution
 
 MAX_KEY_BYTES = 1_000  # an index entry holds 2,704, the workflow's name with it
-MAX_TYPE_LENGTH = 400  # as long as a pattern of types may be
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Endpoint:
 
     connection: str
     source: str
-    secrets: tuple[str, ...] = field(repr=False)
+    secrets: tuple[bytes, ...] = field(repr=False)
     tenant: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -150,22 +149,6 @@ class DeliveryFilter:
         wanted = (self.source, self.connection, self.type, self.is_reconciled)
         given = (one.source, one.connection, one.type, one.is_reconciled)
         return all(is_meant is None or is_meant == is_so for is_meant, is_so in zip(wanted, given, strict=True))
-
-
-def storable(envelope: Envelope) -> Envelope:
-    """The same, as the database can keep and index it, whatever the sender has put there: equal stays equal.
-
-    A key that is too long, or holds what no text in the database can, becomes its digest.
-    """
-    type = envelope.type.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:MAX_TYPE_LENGTH]
-    subject = None if envelope.subject is None else _storable_key(envelope.subject)
-    return Envelope(type, _storable_key(envelope.dedupe_key), subject, envelope.tenant)
-
-
-def _storable_key(key: str) -> str:
-    text = key.encode("utf-8", "surrogatepass")
-    is_plain = len(text) <= MAX_KEY_BYTES and b"\0" not in text and text == key.encode("utf-8", "replace")
-    return key if is_plain else f"blake2b:{blake2b(text).hexdigest()}"
 
 
 def execution_key(source: str, connection: str | None, envelope: Envelope) -> str:

@@ -73,9 +73,9 @@ class PostgresStore(PostgresControl):
     step; reading has, so that no long listing delays a claim; starts and sent events have, because one may wait for a
     transaction of somebody else's that has started the same key: for five seconds, or, behind a pooler, which takes no
     settings, for as long as that is open; looking for events has, because it waits for those who send them; listings
-    have a second one, with plans of their own; upkeep has one, and so have deliveries of webhooks. The main one, which hears hints, carries the rest.
-    A lost connection is replaced by the next call; a call whose connection was lost raises DatabaseUnavailable, its
-    outcome unknown.
+    have a second one, with plans of their own; upkeep has one, and so have deliveries of webhooks. The main one, which
+    hears hints, carries the rest. A lost connection is replaced by the next call; a call whose connection was lost
+    raises DatabaseUnavailable, its outcome unknown.
     """
 
     def __init__(self, url: str, *, schema: str = DEFAULT_SCHEMA, revive: Callable[[], object] | None = None) -> None:
@@ -112,7 +112,8 @@ class PostgresStore(PostgresControl):
             self._posting.cancel()
         await self._transactions.close()
         for line in (
-            self._main, self._flushes, self._starts, self._reads, self._waits, self._finds, self._chores, self._deliveries
+            self._main, self._flushes, self._starts, self._reads, self._waits, self._finds, self._chores,
+            self._deliveries,
         ):  # fmt: skip
             line.close()
 

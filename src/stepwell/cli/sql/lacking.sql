@@ -12,12 +12,15 @@ from (values
     ('stepwell.budget', '{select,insert,update}'),
     ('stepwell.execution', '{select,insert,update,delete}'),
     ('stepwell.topic', '{select,insert,update,delete}'),
+    ('stepwell.delivery', '{select,insert,update,delete}'),
     ('stepwell.schedule', '{select,insert,update}'),
     ('stepwell.trigger', '{select,insert,update}'),
+    ('stepwell.hook', '{select,insert,update}'),
     ('stepwell.checkpoint', '{select,insert,delete}'),
     ('stepwell.event', '{select,insert,delete}'),
     ('stepwell.audit', '{select,insert,delete}'),
     ('stepwell.upkeep', '{select,update}'),
+    ('stepwell.intake', '{select,update}'),
     ('stepwell.migration', '{select}'),
     ('stepwell.executions', '{select}')
 ) needed (name, privileges), unnest(privileges) privilege

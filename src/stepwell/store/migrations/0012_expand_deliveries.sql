@@ -33,7 +33,7 @@ comment on column stepwell.intake.revision is 'Grows, in the same statement, wit
 create table stepwell.delivery (
     id            uuid        primary key,
     received_at   timestamptz not null default now(),
-    duplicates    integer     not null default 0,
+    duplicates    bigint      not null default 0,
     is_reconciled boolean     not null default false,
     source        text        collate "C" not null,
     connection    text        collate "C" not null,

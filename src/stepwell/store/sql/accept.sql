@@ -6,9 +6,9 @@
 -- that retention removes at this very moment is stored anew and starts nothing again. Workers that wait for work get one
 -- hint. Locks: execution, only where a key is just being started, in the order of the keys; then delivery, in that of its key.
 with d as materialized (
-    select n.*, exists (
-               select from stepwell.delivery v
-               where v.source = n.source and v.connection = n.connection and v.dedupe_key = n.dedupe_key) as is_known
+    select n.*, (select true from stepwell.delivery v
+                 where v.source = n.source and v.connection = n.connection and v.dedupe_key = n.dedupe_key
+                 limit 1) is not null as is_known
     from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::bytea[],
                 $10::boolean[], $11::int4[], $12::int4[], $19::int4[])
         as n(id, source, connection, dedupe_key, type, subject, headers, body, is_reconciled, first, last, duplicates)

@@ -42,8 +42,8 @@ from stepwell.core.model import (
 from stepwell.core.status import Status
 from stepwell.errors import DatabaseUnavailable, EmbeddedUnavailable, LeaseLost
 from stepwell.store import binary, rows
-from stepwell.store.budgets import PostgresBudgets
 from stepwell.store.base import Catalog, Inbox, Pulse, Transaction, Triggers
+from stepwell.store.budgets import PostgresBudgets
 from stepwell.store.catalog import PostgresCatalog
 from stepwell.store.connect import Route, find_route, unavailable, with_lock_timeout, with_plans_for_values
 from stepwell.store.control import PostgresControl

@@ -32,12 +32,14 @@ class Endpoint:
     settings: Mapping[str, str] = field(default_factory=dict)
     signing: bytes | None = None
 
-    def delivery(self, type: str | None = None, *, body: bytes | None = None, now: datetime = NOW) -> Request:
+    def delivery(
+        self, type: str | None = None, *, body: bytes | None = None, id: UUID = ID, now: datetime = NOW
+    ) -> Request:
         """A proven delivery of a sample, or of other bytes."""
         type = type or sample_types(self.source.name)[0]
-        content = sample(self.source.name, type, id=ID, now=now) if body is None else body
+        content = sample(self.source.name, type, id=id, now=now) if body is None else body
         secret = self.signing or self.secret
-        headers = sign(self.source, content, secret, type=type, id=str(ID), now=now, settings=self.settings)
+        headers = sign(self.source, content, secret, type=type, id=str(id), now=now, settings=self.settings)
         return Request.post(headers, content)
 
     def verify(

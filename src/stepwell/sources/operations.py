@@ -13,7 +13,7 @@ from datetime import datetime
 from stepwell.core.webhooks import Envelope
 from stepwell.errors import InvalidOption
 from stepwell.sources.request import Request
-from stepwell.sources.schemes import proof_by, verify_by
+from stepwell.sources.schemes import Signature, proof_by, verify_by
 from stepwell.sources.source import Sent, Settings, Source
 from stepwell.sources.verdicts import Answer, Refused, Verified
 
@@ -80,15 +80,10 @@ def handshake(
     """
     if source.handshake is None or (answer := source.handshake(request, settings)) is None:
         return None
-    carries_proof = source.is_handshake_proven or _carries_secret(source, request, settings)
-    if not carries_proof:
+    scheme = source.scheme(settings)
+    if source.is_handshake_open and not isinstance(scheme, Signature) and not scheme.presented(request):
         return answer
     return answer if isinstance(verify(source, request, secrets, settings=settings, now=now), Verified) else None
-
-
-def _carries_secret(source: Source, request: Request, settings: Settings) -> bool:
-    names = source.scheme(settings).secret_headers
-    return bool(request.query) or any(name.lower().decode("latin-1") in names for name, _ in request.headers)
 
 
 def sign(

@@ -83,7 +83,7 @@ class Source:
     settings: tuple[Setting, ...] = ()
     fault: Callable[[Settings], str | None] = no_fault
     handshake: Callable[[Request, Settings], Answer | None] | None = None
-    is_handshake_proven: bool = True  # False: it may come without proof, but never with a wrong one
+    is_handshake_open: bool = False  # it may come without a credential, though never with a wrong one
     headers: Callable[[Sent], dict[str, str]] = no_headers
     content_type: str = "application/json"
     answer_within: timedelta | None = None

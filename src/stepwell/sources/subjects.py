@@ -45,7 +45,10 @@ def shopify_created(topic: str, gid: str) -> str:
 
 
 def shopify_updated(topic: str, gid: str, updated_at: str) -> str | None:
-    """A version of an object of Shopify. Webhooks write `updated_at` in the shop's time, GraphQL in UTC: one moment."""
+    """A version of an object of Shopify: two within a second are one. None for a time that is none.
+
+    Webhooks write `updated_at` in the shop's time, GraphQL in UTC; here it is the same moment.
+    """
     try:
         moment = datetime.fromisoformat(updated_at)
     except ValueError:
@@ -63,8 +66,3 @@ def github_once(event: str, action: str, id: int | str) -> str:
 def github_at(event: str, action: str, id: int | str, time: str) -> str:
     """What can happen to an object of GitHub again, but not at the same time (as GitHub writes it)."""
     return f"{event}.{action}:{id}:{time}"
-
-
-def github_push(repository: int | str, ref: str, after: str) -> str:
-    """A push to a branch or tag of GitHub: the commit that it points to now."""
-    return f"push:{repository}:{ref}:{after}"

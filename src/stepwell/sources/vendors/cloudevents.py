@@ -68,11 +68,14 @@ CLOUDEVENTS = Source(
             "hook_origins", "who may send, separated by blanks, such as eventgrid.azure.net", r"[!-~]+( [!-~]+)*", "*"
         ),
         Setting(
-            "rate", "deliveries in a minute that a sender is told to keep to; * for any", r"\*|[1-9][0-9]{0,8}", "*"
+            "hook_rate",
+            "deliveries in a minute that a sender is told to keep to; * for any",
+            r"\*|[1-9][0-9]{0,8}",
+            "*",
         ),
     ),
     handshake=handshake,
-    is_handshake_proven=False,
+    is_handshake_open=True,
     content_type=STRUCTURED,
     retries=Retries(seconds(1, 5, 30, 120, 600)),  # the specification leaves it to senders
 )

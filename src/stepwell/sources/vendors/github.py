@@ -34,8 +34,6 @@ class _Body(Struct):
     """Of the objects only the one that the event is about is read further."""
 
     action: str | None = None
-    ref: str | None = None
-    after: str | None = None
     repository: Raw = NOTHING
     organization: Raw = NOTHING
     issue: Raw = NOTHING
@@ -49,7 +47,6 @@ class _Account(Struct):
 
 
 class _Repository(Struct):
-    id: Scalar = None
     owner: _Account | None = None
 
 
@@ -75,7 +72,7 @@ def classify(request: Request) -> Envelope | Refused:
     return envelope(
         f"{event}.{body.action}" if body.action else event,
         request.header("X-GitHub-Delivery") or hash_of(request.body),
-        subject=_subject(event, body, repository),
+        subject=_subject(event, body),
         tenant=_owner(body, repository),
     )
 
@@ -86,10 +83,8 @@ def _owner(body: _Body, repository: _Repository | None) -> str:
     return (account and account.login) or ""
 
 
-def _subject(event: str, body: _Body, repository: _Repository | None) -> str | None:
-    if event == "push":
-        is_known = repository and repository.id and body.ref and body.after
-        return subjects.github_push(written(repository.id), body.ref, body.after) if is_known else None  # type: ignore[union-attr,arg-type]
+def _subject(event: str, body: _Body) -> str | None:
+    """None for pushes: a branch can come back to a commit, and then that is another push."""
     if event not in _OBJECT_OF or not body.action:
         return None
     about = read(_OBJECT, bytes(getattr(body, _OBJECT_OF[event])))

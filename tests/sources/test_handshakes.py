@@ -70,6 +70,15 @@ def test_origin_that_asks_with_a_wrong_token_is_not_answered() -> None:
     assert answer(CLOUDEVENTS, asking(ORIGIN, query=b"access_token=wrong")) is None
 
 
+@pytest.mark.parametrize("origin", ["", "a b", "a\r\nX: y", "a\0", "\xff", "a" * 254])
+def test_origin_that_is_no_name_of_a_host_is_not_echoed(origin: str) -> None:
+    assert answer(CLOUDEVENTS, asking((ORIGIN[0], origin))) is None
+
+
+def test_endpoint_that_is_not_set_up_right_gives_nobody_leave() -> None:
+    assert answer(replace(CLOUDEVENTS, settings={"hook_origin": "a.example"}), asking(ORIGIN)) is None
+
+
 def test_options_without_an_origin_and_posts_are_no_handshake() -> None:
     assert answer(CLOUDEVENTS, asking()) is None
     assert answer(CLOUDEVENTS, asking(ORIGIN, method="POST")) is None

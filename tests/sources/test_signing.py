@@ -1,4 +1,7 @@
-"""What is signed here is taken here; what was changed on the way, or comes at another time, is not."""
+"""What is signed here is taken here; what was changed on the way, or comes at another time, is not.
+
+(The security row "replay" of the catalogue of faults.)
+"""
 
 from __future__ import annotations
 

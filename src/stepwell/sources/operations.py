@@ -1,7 +1,7 @@
 """What is done with a source: an endpoint of it is checked, a request of it verified, read and answered, or made.
 
-`settings` and secrets are those of the endpoint; settings whose names do not begin with `hook_` are passed
-over. Nothing here waits, reads a clock, or raises for what was sent.
+`settings` and secrets are those of the endpoint; settings whose names do not begin with `hook_` are passed over.
+Nothing here waits, reads a clock, or raises for what was sent.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def handshake(
 
     CloudEvents asks for leave before it has anything to prove: with no proof it gets its answer, with a wrong one none.
     """
-    if source.handshake is None or (answer := source.handshake(request, settings)) is None:
+    if source.handshake is None or _fault(source, settings):
+        return None
+    if (answer := source.handshake(request, settings)) is None:
         return None
     scheme = source.scheme(settings)
     if source.is_handshake_open and not isinstance(scheme, Signature) and not scheme.presented(request):

@@ -72,7 +72,7 @@ class Signature:
             facts["timestamp"] = timestamp = self._timestamp(request, proof)
             if not _TIMESTAMP.fullmatch(timestamp):
                 return Refused(f"{self.timestamp_header or self.headers[0]} has no timestamp in whole Unix seconds")
-            if not abs(now.timestamp() - int(timestamp)) <= TOLERANCE_SECONDS:
+            if abs(now.timestamp() - int(timestamp)) > TOLERANCE_SECONDS:
                 return Refused(f"the timestamp is more than {TOLERANCE_SECONDS} seconds off; is a clock wrong?")
         return facts
 

@@ -5,6 +5,7 @@ Sources: github.com/cloudevents/spec, cloudevents/http-webhook.md and cloudevent
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote
 
 from msgspec import Struct
@@ -20,6 +21,8 @@ from stepwell.sources.verdicts import Answer, Refused
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 ORIGIN = "WebHook-Request-Origin"
+
+_ECHOED = re.compile(r"[!-~]{1,253}")  # the name of a host: nothing that could begin another header
 
 
 class _Event(Struct):
@@ -49,8 +52,8 @@ def _of_headers(request: Request) -> _Event:
 
 def handshake(request: Request, settings: Settings) -> Answer | None:
     """Whether an origin may send here, and how much: a sender asks before its first delivery."""
-    origin = request.header(ORIGIN)
-    if request.method != "OPTIONS" or not origin:
+    origin = request.header(ORIGIN) or ""
+    if request.method != "OPTIONS" or not _ECHOED.fullmatch(origin):
         return None
     allowed = settings.get("hook_origins", "*").split()
     if "*" not in allowed and origin not in allowed:

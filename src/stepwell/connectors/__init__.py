@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stepwell.connectors.azure_devops import AzureDevOps as AzureDevOps
     from stepwell.connectors.base import ActionInfo as ActionInfo
     from stepwell.connectors.base import Connector as Connector
     from stepwell.connectors.base import Repeat as Repeat
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ActionInfo": "stepwell.connectors.base",
     "Answer": "stepwell.connectors.outcome",
+    "AzureDevOps": "stepwell.connectors.azure_devops",
     "Connector": "stepwell.connectors.base",
     "HttpConnector": "stepwell.connectors.http",
     "Repeat": "stepwell.connectors.base",

@@ -1,0 +1,66 @@
+"""Azure DevOps Services and Server, version 7.1: work items, service hooks, builds, pull requests."""
+
+from __future__ import annotations
+
+from stepwell.connectors.azure_devops import triggers, types
+from stepwell.connectors.azure_devops.actions import WorkItemActions
+from stepwell.connectors.azure_devops.triggers import AzureDevOpsTriggers
+from stepwell.connectors.base import Setting
+from stepwell.connectors.errors import VendorRejected
+
+WHO_VERSION = "7.1-preview.1"
+
+
+class AzureDevOps(WorkItemActions, AzureDevOpsTriggers):
+    """One organization of Azure DevOps, through the stored connection of that name.
+
+    `AzureDevOps("acme")`; give its methods to `step.run`, and its triggers to `@app.workflow`.
+    """
+
+    name = "azure-devops"
+    title = "Azure DevOps"
+    base_url = "https://dev.azure.com/{organization}"
+    settings = (
+        Setting("organization", "the organization's name, as in https://dev.azure.com/{organization}"),
+        Setting("project", "the project of actions that name none", is_required=False),
+        Setting("pat", "a personal access token", is_secret=True, is_required=False),
+        Setting("token", "a Microsoft Entra access token, used before a pat", is_secret=True, is_required=False),
+        Setting("key_field", "a text field for our keys in new work items; a tag without it", is_required=False),
+        Setting(
+            "requests_per_minute", "how many requests all workers may send; no limit without it", is_required=False
+        ),
+        Setting("base_url", "with Azure DevOps Server: the address of the collection", is_required=False),
+    )
+
+    WorkItem = types.WorkItem
+    Comment = types.Comment
+    QueryResult = types.QueryResult
+    Subscription = types.Subscription
+    Notification = types.Notification
+    Build = types.Build
+    PullRequest = types.PullRequest
+    Thread = types.Thread
+
+    WorkItemCreated = triggers.WorkItemCreated
+    WorkItemUpdated = triggers.WorkItemUpdated
+    WorkItemCommented = triggers.WorkItemCommented
+    WorkItemDeleted = triggers.WorkItemDeleted
+    WorkItemRestored = triggers.WorkItemRestored
+    GitPush = triggers.GitPush
+    PullRequestCreated = triggers.PullRequestCreated
+    PullRequestUpdated = triggers.PullRequestUpdated
+    BuildCompleted = triggers.BuildCompleted
+
+    async def check(self) -> str:
+        """Who the connection's credentials belong to. Raises what any action does when they are refused."""
+        answer = await self.api("GET", "/connectionData", operation="say who we are", version=WHO_VERSION)
+        user = answer.json().get("authenticatedUser") or {}
+        if not user.get("providerDisplayName"):
+            raise VendorRejected(
+                connector=self.name,
+                connection=self.connection_name(),
+                operation="say who we are",
+                reason="the vendor took the request for one of nobody",
+                status=answer.status,
+            )
+        return str(user["providerDisplayName"])

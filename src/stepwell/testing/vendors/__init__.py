@@ -1,0 +1,35 @@
+"""Fakes of vendors: stateful ASGI applications for tests and examples without a network.
+
+Names are loaded when they are first used. `python -m stepwell.testing.vendors azure-devops` serves one as a process.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stepwell.testing.vendors.azure_devops import FakeAzureDevOps as FakeAzureDevOps
+    from stepwell.testing.vendors.fake import FakeVendor as FakeVendor
+    from stepwell.testing.vendors.ledger import Effect as Effect
+    from stepwell.testing.vendors.ledger import Ledger as Ledger
+    from stepwell.testing.vendors.outgoing import Outgoing as Outgoing
+    from stepwell.testing.vendors.switches import Switches as Switches
+
+_HOMES = {
+    "Effect": "ledger",
+    "FakeAzureDevOps": "azure_devops",
+    "FakeVendor": "fake",
+    "Ledger": "ledger",
+    "Outgoing": "outgoing",
+    "Switches": "switches",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'stepwell.testing.vendors' has no attribute '{name}'")
+    value = globals()[name] = getattr(import_module(f"stepwell.testing.vendors.{_HOMES[name]}"), name)
+    return value

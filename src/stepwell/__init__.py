@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from stepwell.core.model import Sent as Sent
     from stepwell.core.model import StepRecord as StepRecord
     from stepwell.core.model import WaitRecord as WaitRecord
+    from stepwell.core.model import WorkerRecord as WorkerRecord
     from stepwell.core.retry import Retry as Retry
     from stepwell.core.schedule import Schedule as Schedule
     from stepwell.core.schedule import Tick as Tick
     from stepwell.core.status import Status as Status
+    from stepwell.core.tokens import IssuedToken as IssuedToken
+    from stepwell.core.tokens import Scope as Scope
+    from stepwell.core.tokens import Token as Token
     from stepwell.core.triggers import Page as Page
     from stepwell.core.triggers import cron as cron
     from stepwell.core.triggers import every as every
@@ -57,6 +61,7 @@ if TYPE_CHECKING:
     from stepwell.errors import UnknownExecution as UnknownExecution
     from stepwell.errors import UnknownSchedule as UnknownSchedule
     from stepwell.errors import UnknownStep as UnknownStep
+    from stepwell.errors import UnknownToken as UnknownToken
     from stepwell.errors import UnknownWorkflow as UnknownWorkflow
     from stepwell.running import StepContext as StepContext
     from stepwell.running import current_step as current_step
@@ -95,6 +100,7 @@ _ERRORS = (
     "UnknownExecution",
     "UnknownSchedule",
     "UnknownStep",
+    "UnknownToken",
     "UnknownWorkflow",
 )
 
@@ -108,11 +114,13 @@ _HOMES = {
     "Execution": "stepwell.core.model",
     "First": "stepwell.runtime.firsts",
     "Handle": "stepwell.app.handle",
+    "IssuedToken": "stepwell.core.tokens",
     "REPEAT": "stepwell.runtime.effects",
     "Page": "stepwell.core.triggers",
     "Repeat": "stepwell.runtime.effects",
     "Retry": "stepwell.core.retry",
     "Schedule": "stepwell.core.schedule",
+    "Scope": "stepwell.core.tokens",
     "Sent": "stepwell.core.model",
     "Status": "stepwell.core.status",
     "Step": "stepwell.runtime.step",
@@ -121,7 +129,9 @@ _HOMES = {
     "WaitRecord": "stepwell.core.model",
     "SyncStep": "stepwell.runtime.sync_step",
     "Tick": "stepwell.core.schedule",
+    "Token": "stepwell.core.tokens",
     "WebhookEvent": "stepwell.core.webhooks",
+    "WorkerRecord": "stepwell.core.model",
     "Workflow": "stepwell.runtime.registry",
     "cron": "stepwell.core.triggers",
     "current_step": "stepwell.running",

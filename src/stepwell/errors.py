@@ -22,6 +22,7 @@
     ├── NotYet                  raise it in a step: it cannot run now, and this is no attempt
     │   └── NeedsReauthorisation ... because somebody has to connect the account again
     ├── UnknownConnection       no connection has that name
+    ├── UnknownToken            no token has that name, or it is revoked
     ├── Diverged                the workflow's code no longer fits its history
     ├── LeaseLost               this worker's session has ended; it may write nothing more
     └── DatabaseError
@@ -270,6 +271,15 @@ class UnknownConnection(StepwellError):
     def __init__(self, connection: str) -> None:
         self.connection = connection
         super().__init__(f"there is no connection '{connection}'; `stepwell connections add {connection}` makes one")
+
+
+class UnknownToken(StepwellError):
+    """No token has that name, or it was revoked before."""
+
+    def __init__(self, token: str, known: Sequence[str] = ()) -> None:
+        self.token, self.known = token, tuple(sorted(known))
+        have = f"there are: {', '.join(self.known)}" if self.known else "there are none"
+        super().__init__(f"no token is called '{token}'; {have}")
 
 
 def _delay(where: str, delay: DurationLike | float) -> timedelta:

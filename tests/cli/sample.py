@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from stepwell import App, Permanent, Retry, Status, Step, current_step
-from stepwell.cli.follow import Waits, follow
+from stepwell.app.follow import Waits, follow
 
 T = TypeVar("T")
 

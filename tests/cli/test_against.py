@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from stepwell import App, Handle, Permanent, Retry, Step
-from stepwell.cli.follow import Waits, follow
+from stepwell.app.follow import Waits, follow
 from stepwell.core.model import ExecutionId
 from tests.cli.conftest import Cli
 

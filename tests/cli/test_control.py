@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from stepwell.cli.follow import Waits, follow
+from stepwell.app.follow import Waits, follow
 from stepwell.core.model import ExecutionId
 from tests.cli.conftest import Cli
 from tests.cli.programs import SECONDS

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from stepwell import App, Handle, Step
+from stepwell.app.follow import Waits, follow
 from stepwell.cli.family import MAX_CHILDREN, family_of, lines
-from stepwell.cli.follow import Waits, follow
 from stepwell.core.model import Completed, ExecutionId
 from stepwell.runtime.dry_run import DryRun, dry_run
 from stepwell.runtime.history import History, history_from_json

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from stepwell import App, Step
-from stepwell.cli.follow import Counted, Ended, News, Stepped, Waits, follow
-from stepwell.cli.outline import PAGE, outline_of
+from stepwell.app.follow import Counted, Ended, News, Stepped, Waits, follow
+from stepwell.app.outline import PAGE, outline_of
 from stepwell.client import Client
 from stepwell.core.model import ExecutionId
 from stepwell.errors import DatabaseUnavailable

@@ -13,9 +13,9 @@ import click
 import pytest
 
 from stepwell import Execution, Status, StepRecord
+from stepwell.app.follow import Counted, Ended, Stepped, Waits
 from stepwell.cli import diagnosis, exits
 from stepwell.cli.diagnosis import Disk, Role, Stranded
-from stepwell.cli.follow import Counted, Ended, Stepped, Waits
 from stepwell.cli.news import JsonNews
 from stepwell.core.model import ExecutionId
 from tests.cli.test_diagnosis import GOOD_SERVER, GOOD_WORK, INSTALLATION

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stepwell import App, Status, Step
-from stepwell.cli.follow import Waits
+from stepwell.app.follow import Waits
 from stepwell.cli.watching import Began, Changed, ItemsIn, SteppedIn, watch
 from stepwell.core.model import EVERYTHING, Execution, Filter
 from stepwell.errors import DatabaseUnavailable

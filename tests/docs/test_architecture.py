@@ -40,7 +40,17 @@ def test_every_file_it_names_is_there() -> None:
     assert {name for name in named if not any(f"/{file}".endswith(f"/{name}") for file in files)} == set()
 
 
-PROTOCOLS = [base.Sessions, base.Pulse, base.Store, base.Control, base.Reader, base.Inbox, base.Upkeep, base.Wakeups]
+PROTOCOLS = [
+    base.Sessions,
+    base.Pulse,
+    base.Store,
+    base.Control,
+    base.Reader,
+    base.Inbox,
+    base.Tokens,
+    base.Upkeep,
+    base.Wakeups,
+]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.__name__)

@@ -350,9 +350,11 @@ async def test_hundred_thousand_items_take_bounded_memory(lab: Lab) -> None:
 class SlowStore(LabStore):
     """Reading the items of a map and storing its end take longer than a pass waits before it is suspended."""
 
-    async def items(self, execution_id: ExecutionId, key: str) -> AsyncIterator[tuple[int, Checkpoint]]:
+    async def items(
+        self, execution_id: ExecutionId, key: str, *, after: int | None = None
+    ) -> AsyncIterator[tuple[int, Checkpoint]]:
         await many_turns()
-        async for item in super().items(execution_id, key):
+        async for item in super().items(execution_id, key, after=after):
             yield item
 
     async def flush(self, session: SessionId, batch: Batch) -> Flushed:

@@ -38,7 +38,7 @@ def test_every_table_and_view_has_a_comment(raw: Raw) -> None:
 
     assert {name for name, _ in rows} == {
         "worker", "execution", "checkpoint", "attempt", "audit", "topic", "event", "wait", "outbox", "schedule",
-        "trigger", "dispatch", "migration", "searchable", "upkeep", "leftover", "budget", "place",
+        "trigger", "dispatch", "migration", "searchable", "upkeep", "leftover", "budget", "place", "token",
         "hook", "intake", "delivery", "deliveries",
         "executions", "steps", "workers", "events", "waits", "schedules", "triggers",
     }  # fmt: skip

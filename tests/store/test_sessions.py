@@ -175,3 +175,18 @@ async def test_leaving_touches_only_its_own(world: World) -> None:
 
     assert (await world.see(kept)).status is Status.RUNNING
     assert (await world.see(done)).status is Status.COMPLETED
+
+
+async def test_workers_are_listed_with_what_they_have_and_how_much_they_run(world: World) -> None:
+    busy = await world.worker("b:2", workflows=("order", "order@2"), queues=("default", "slow"), lease_for=HOUR)
+    idle = await world.worker("a:1", lease_for=MINUTE)
+    await world.store.set_idle(idle, is_idle=True)
+    await world.running(busy)
+    world.advance(2 * MINUTE)
+
+    first, second = await world.store.workers()
+
+    assert (first.name, first.is_idle, first.is_alive, first.running) == ("a:1", True, False, 0)
+    assert (second.name, second.is_idle, second.is_alive, second.running) == ("b:2", False, True, 1)
+    assert (second.workflows, second.queues) == (("order", "order@2"), ("default", "slow"))
+    assert second.started_at < second.expires_at

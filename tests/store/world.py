@@ -80,6 +80,7 @@ _TIMES = {
     "upkeep": ("reached_at",),
     "budget": ("full_at", "opens_at"),
     "place": ("turn_at",),
+    "token": ("created_at", "last_used_at", "expires_at", "revoked_at"),
 }
 
 _NUMBERS = (  # microseconds

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
-from itertools import zip_longest
 from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 from uuid import UUID
 
 from stepwell.app.checks import (
     Deadline,
+    bound_json,
     checked_choice,
     checked_count,
     checked_deadline,
     execution_id_of,
-    unchecked_json,
 )
 from stepwell.app.control import ControlCalls
 from stepwell.app.decorator import Decorator
@@ -24,11 +23,11 @@ from stepwell.app.filters import Facts, FilterOptions, filter_of
 from stepwell.app.handle import Handle, result_of
 from stepwell.app.schedules import ScheduleCalls
 from stepwell.app.sync import SyncApp
+from stepwell.app.tokens import TokenCalls
 from stepwell.app.working import working
 from stepwell.client import check_keys
 from stepwell.core.duration import DurationLike
-from stepwell.core.model import DEFAULT_QUEUE, Created, Execution, ExecutionId, NewExecution, StepRecord
-from stepwell.core.replay import checked_name
+from stepwell.core.model import DEFAULT_QUEUE, Created, Execution, ExecutionId, NewExecution, StepRecord, WorkerRecord
 from stepwell.core.retention import RetentionLike
 from stepwell.core.retry import Retry
 from stepwell.core.status import Status
@@ -52,7 +51,7 @@ MAX_PAGE = 10_000  # executions with their payloads, all in memory
 AnyWorkflow = Workflow[..., Any] | str
 
 
-class App(Events, ControlCalls, ScheduleCalls):
+class App(Events, ControlCalls, ScheduleCalls, TokenCalls):
     """The workflows of a program and the database in which their executions live.
 
     Without a URL the database is that of STEPWELL_DATABASE_URL, else an embedded PostgreSQL in `.stepwell/`. It is
@@ -225,8 +224,27 @@ class App(Events, ControlCalls, ScheduleCalls):
 
         What JSON has no type for comes as text and is read by the workflow's annotations.
         """
-        new = self._accepted(self._bound_json(workflow, input), key=key, delay=delay, deadline=deadline, tags=tags)
+        new = self._accepted(
+            bound_json(self.registry, workflow, input), key=key, delay=delay, deadline=deadline, tags=tags
+        )
         return self._handle((await (await self._open()).start([new]))[0])
+
+    async def start_many_json(
+        self,
+        workflow: str,
+        inputs: Iterable[bytes],
+        *,
+        keys: Sequence[str] | None = None,
+        deadline: Deadline | None = None,
+        tags: Sequence[str] = (),
+    ) -> list[Handle[Any]]:
+        """`start_many` with inputs that are JSON text from outside, as for start_json."""
+        bound = [bound_json(self.registry, workflow, text) for text in inputs]
+        new = [
+            self._accepted(one, key=key, delay=None, deadline=deadline, tags=tags)
+            for one, key in zip(bound, _one_each(bound, keys), strict=True)
+        ]
+        return [self._handle(created) for created in await (await self._open()).start(new)]
 
     @overload
     def start_on(
@@ -277,11 +295,9 @@ class App(Events, ControlCalls, ScheduleCalls):
         tags: Sequence[str],
     ) -> list[NewExecution]:
         values = list(inputs)
-        if keys is not None and len(keys) != len(values):
-            raise InvalidOption(f"start_many has {len(values)} inputs and {len(keys)} keys; give one key per input")
         return [
             self._new(workflow, value, key=key, delay=None, deadline=deadline, tags=tags)
-            for value, key in zip_longest(values, keys or ())
+            for value, key in zip(values, _one_each(values, keys), strict=True)
         ]
 
     def _new(
@@ -318,13 +334,6 @@ class App(Events, ControlCalls, ScheduleCalls):
             length.total_seconds() if length else 0.0,
             deadline=checked_deadline(deadline),
         )
-
-    def _bound_json(self, workflow: str, text: bytes | None) -> Bound:
-        if not self.registry.names:
-            return Bound(checked_name(workflow, "a workflow"), DEFAULT_QUEUE, unchecked_json(workflow, text))
-        known = self.registry[workflow]
-        stored = known.input.bind((), {}) if text is None else known.input.bind_json(text)
-        return Bound(known.id, known.queue, stored)
 
     def _handle(self, created: Created) -> Handle[Any]:
         return Handle(self, created.id, is_new=created.is_new)
@@ -377,6 +386,10 @@ class App(Events, ControlCalls, ScheduleCalls):
         """How many executions have each status, of those that `list` would give."""
         return await (await self._open()).count(filter_of(which))
 
+    async def workers(self) -> Sequence[WorkerRecord]:
+        """The worker processes by name, also those that died and were not noticed yet."""
+        return await (await self._open()).store.workers()
+
     # --- working --------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -417,3 +430,11 @@ class App(Events, ControlCalls, ScheduleCalls):
         store = (await self._open()).store
         await put_in_force(store, self.registry)
         return Worker(store, self.registry, chosen)
+
+
+def _one_each(values: Sequence[object], keys: Sequence[str] | None) -> Sequence[str | None]:
+    if keys is None:
+        return [None] * len(values)
+    if len(keys) != len(values):
+        raise InvalidOption(f"start_many has {len(values)} inputs and {len(keys)} keys; give one key per input")
+    return keys

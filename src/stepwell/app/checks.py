@@ -11,19 +11,33 @@ import msgspec
 
 from stepwell.codec import codec_for
 from stepwell.core.duration import DurationLike
-from stepwell.core.model import ExecutionId
+from stepwell.core.model import DEFAULT_QUEUE, ExecutionId
 from stepwell.core.payload import pack
+from stepwell.core.replay import checked_name
 from stepwell.core.status import Status
 from stepwell.core.texts import checked_text
 from stepwell.errors import InvalidInput, InvalidOption, InvalidValue
 from stepwell.runtime.functions import duration_option
+from stepwell.runtime.registry import Bound, Registry
 from stepwell.runtime.times import aware
 
 Deadline = datetime | DurationLike
 
 
-def unchecked_json(workflow: str, text: bytes | None) -> bytes:
-    """The same from JSON text, which is kept as it is but for its white space: no digit passes through a float."""
+def bound_json(registry: Registry, workflow: str, text: bytes | None) -> Bound:
+    """The workflow with the JSON of its input; None is no input. Raises InvalidInput, UnknownWorkflow.
+
+    A process without workflows is a bare client: the worker will check the input.
+    """
+    if not registry.names:
+        return Bound(checked_name(workflow, "a workflow"), DEFAULT_QUEUE, _unchecked_json(workflow, text))
+    known = registry[workflow]
+    stored = known.input.bind((), {}) if text is None else known.input.bind_json(text)
+    return Bound(known.id, known.queue, stored)
+
+
+def _unchecked_json(workflow: str, text: bytes | None) -> bytes:
+    """An object of parameters, kept as it is but for its white space: no digit passes through a float."""
     if text is None:
         return b"{}"
     try:

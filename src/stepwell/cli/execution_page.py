@@ -8,10 +8,10 @@ from uuid import UUID
 
 import click
 
+from stepwell.app.outline import Outline, outline_of
 from stepwell.cli.audit import audit_document, show_audit
 from stepwell.cli.events import show_waits, wait_document
 from stepwell.cli.family import Node, family_of, lines
-from stepwell.cli.outline import Outline, outline_of
 from stepwell.cli.output import Cell, clean, note, show_fields, show_json_text, show_table, show_text
 from stepwell.cli.shown import (
     ending_document,

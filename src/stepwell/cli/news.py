@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import click
 
-from stepwell.cli.follow import Counted, Ended, News, Stepped, Waits
+from stepwell.app.follow import Counted, Ended, News, Stepped, Waits
 from stepwell.cli.output import clean, console, show_json_line, show_json_text
 from stepwell.cli.shown import ending_document, outcome, pretty, step_document
 from stepwell.core.status import Status

@@ -42,8 +42,9 @@ def after_exit(code: int) -> Next:
 class Reloader:
     """Runs `command` in a process of its own; `run` once. The process ends with this one: it holds its stdin."""
 
-    def __init__(self, command: Sequence[str], folder: Path) -> None:
-        self._command, self._folder = command, folder
+    def __init__(self, command: Sequence[str], folder: Path, inherited: Sequence[int] = ()) -> None:
+        """`inherited` are descriptors that the process gets."""
+        self._command, self._folder, self._inherited = command, folder, inherited
         self._wake = asyncio.Event()
         self._is_changed = self._is_stopping = self._is_forced = False
         self._child: asyncio.subprocess.Process | None = None
@@ -71,7 +72,10 @@ class Reloader:
         """A worker's life: until it ends by itself, is to be replaced, or everything is to stop."""
         self._is_changed = False
         child = self._child = await asyncio.create_subprocess_exec(
-            *self._command, stdin=asyncio.subprocess.PIPE, env={**os.environ, **NO_STALE_CODE}
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            env={**os.environ, **NO_STALE_CODE},
+            pass_fds=self._inherited,
         )
         ending = asyncio.create_task(child.wait(), name="stepwell-child")
         ending.add_done_callback(lambda _: self._wake.set())

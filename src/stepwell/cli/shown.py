@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from stepwell.app.payloads import as_json, json_text
 from stepwell.cli.output import Cell
-from stepwell.codec import codec_for
 from stepwell.core.model import Execution, Kind, StepRecord
 from stepwell.core.payload import unpack
 from stepwell.core.status import Status
@@ -74,18 +74,7 @@ def step_document(record: StepRecord) -> dict[str, Any]:
 
 def raw(data: bytes | None) -> Any:
     """A stored payload as a part of a JSON document, unchanged."""
-    if data is None:
-        return None
-    try:
-        return msgspec.Raw(_json_text(data))
-    except InvalidValue as error:
-        return {"unreadable": error.reason}
-
-
-def _json_text(data: bytes) -> bytes:
-    text = unpack(data)
-    codec_for(Any).decode_text(text)
-    return text
+    return None if data is None else as_json(data)
 
 
 # --- for people ---------------------------------------------------------------------------------------------------
@@ -123,7 +112,7 @@ def cut(text: str) -> str:
 def pretty(data: bytes, *, indent: int = 2) -> str:
     """A stored payload as JSON text to read."""
     try:
-        return msgspec.json.format(_json_text(data), indent=indent).decode()
+        return msgspec.json.format(json_text(data), indent=indent).decode()
     except InvalidValue as error:
         return f"(unreadable: {error.reason})"
 

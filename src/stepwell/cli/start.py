@@ -103,8 +103,8 @@ async def _show_started(app: App, workflow: str, handle: Handle[Any], *, as_json
 
 
 async def _watch(app: App, handle: Handle[Any], *, as_json: bool) -> None:
+    from stepwell.app.follow import Ended, follow
     from stepwell.app.handle import result_of
-    from stepwell.cli.follow import Ended, follow
     from stepwell.cli.news import JsonNews, TextNews
     from stepwell.codec import codec_for
 

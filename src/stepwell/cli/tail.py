@@ -13,9 +13,10 @@ from stepwell.cli.output import clean, note, show_json_line
 from stepwell.errors import InvalidOption
 
 if TYPE_CHECKING:
+    from stepwell.app import follow
     from stepwell.app.application import App
     from stepwell.app.filters import FilterOptions
-    from stepwell.cli import follow, watching
+    from stepwell.cli import watching
     from stepwell.core.model import Execution
 
     News = follow.News | watching.Changed | watching.SteppedIn | watching.ItemsIn
@@ -45,14 +46,14 @@ async def _tail(app: App, execution: UUID | None, given: FilterOptions, *, as_js
     show = _show_json if as_json else _show_line
     client = await app.open()
     if execution is not None:
-        from stepwell.cli.follow import follow
+        from stepwell.app.follow import follow
 
         found = await app.get(execution)
         async for news in follow(client, found.id):
             show(found, news)
         return
     from stepwell.app.filters import filter_of
-    from stepwell.cli.follow import Waits
+    from stepwell.app.follow import Waits
     from stepwell.cli.watching import Began, watch
 
     async for one in watch(client, filter_of(given)):
@@ -71,7 +72,7 @@ def _show_json(execution: Execution, news: News) -> None:
 
 
 def _event(news: News) -> dict[str, Any]:
-    from stepwell.cli.follow import Counted, Ended, Stepped, Waits
+    from stepwell.app.follow import Counted, Ended, Stepped, Waits
     from stepwell.cli.news import event_of
     from stepwell.cli.watching import Changed, ItemsIn, SteppedIn
 
@@ -92,7 +93,7 @@ def _show_line(execution: Execution, news: News) -> None:
 
 
 def _line(news: News) -> str:
-    from stepwell.cli.follow import Counted, Ended, Stepped, Waits
+    from stepwell.app.follow import Counted, Ended, Stepped, Waits
     from stepwell.cli.shown import outcome
     from stepwell.cli.watching import Changed, ItemsIn, SteppedIn
 

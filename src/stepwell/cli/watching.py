@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from stepwell.cli.follow import LONGEST_PAUSE, SHARE, SHORTEST_PAUSE, Waits
-from stepwell.cli.outline import outline_of
+from stepwell.app.follow import LONGEST_PAUSE, SHARE, SHORTEST_PAUSE, Waits
+from stepwell.app.outline import outline_of
 from stepwell.client import Client
 from stepwell.core.model import Execution, ExecutionId, Filter, StepRecord
 from stepwell.core.status import Status

@@ -7,8 +7,10 @@ import gc
 import logging
 import os
 import signal
+import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ import click
 from stepwell.cli import logs
 from stepwell.cli.exits import INTERRUPTED, OK
 from stepwell.cli.options import Target, database_options, output_options, to_duration
+from stepwell.errors import InvalidOption
 
 if TYPE_CHECKING:
     from stepwell.app.application import App
@@ -41,6 +44,7 @@ IDLE_THREAD_SECONDS = 0.2  # within this, threads that have nothing to do have e
 )
 @click.option("--log-level", type=click.Choice(logs.LEVELS), default="info", show_default=True, help="What to log.")
 @click.option("--until-stdin-closes", is_flag=True, help="Also stop when standard input ends, as a supervisor's pipe.")
+@click.option("--http", metavar="HOST:PORT", help="Also serve the HTTP API there; fd:NUMBER is a socket opened for it.")
 @output_options("Log as JSON lines.")
 @database_options
 def command(
@@ -52,6 +56,7 @@ def command(
     lease: timedelta | None,
     log_level: str,
     until_stdin_closes: bool,
+    http: str | None,
     as_json: bool,
 ) -> None:
     """Run executions until told to stop.
@@ -66,8 +71,8 @@ def command(
     app = target.open_flows(flows)
     settings = _settings(concurrency, queues, grace, lease)
     collect_seldom()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_work(app, settings, until_stdin_closes=until_stdin_closes))
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(_work(app, settings, http, until_stdin_closes=until_stdin_closes))
     _leave_stuck_threads()
 
 
@@ -96,7 +101,7 @@ def _settings(
     )
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop's where there is one."""
     try:
         import uvloop
@@ -105,8 +110,8 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _work(app: App, settings: WorkerSettings, *, until_stdin_closes: bool) -> None:
-    async with app:
+async def _work(app: App, settings: WorkerSettings, http: str | None, *, until_stdin_closes: bool) -> None:
+    async with app, _serving(app, http):
         worker = await app.new_worker(settings)
         _stop_on_signals(worker, settings.grace)
         if until_stdin_closes:
@@ -115,6 +120,28 @@ async def _work(app: App, settings: WorkerSettings, *, until_stdin_closes: bool)
         await worker.run()
         announcing.cancel()
     log.info("stopped")
+
+
+@asynccontextmanager
+async def _serving(app: App, http: str | None) -> AsyncIterator[None]:
+    """Serve HTTP while the block runs, on a socket that was opened for this process or is opened by it."""
+    if http is None:
+        yield
+        return
+    from stepwell.server.serve import Server, bound, refuse_open_door
+
+    host, _, number = http.rpartition(":")
+    if not host or not number.isdecimal():
+        raise InvalidOption(f"--http is {http!r:.100}; write it like 127.0.0.1:8300")
+    with socket.socket(fileno=int(number)) if host == "fd" else bound(host.strip("[]"), int(number)) as listener:
+        await refuse_open_door(app, listener)
+        server = Server(app, listener)
+        serving = asyncio.create_task(server.run(), name="stepwell-http")
+        try:
+            yield
+        finally:
+            server.stop()
+            await serving
 
 
 def _leave_stuck_threads() -> None:

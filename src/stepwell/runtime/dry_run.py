@@ -173,7 +173,13 @@ class _HistoryStore(MemoryStore):
     def now(self) -> datetime:
         return self._history.as_of
 
-    async def items(self, execution_id: ExecutionId, key: str) -> AsyncIterator[tuple[int, Checkpoint]]:  # noqa: ARG002
+    async def items(
+        self,
+        execution_id: ExecutionId,  # noqa: ARG002
+        key: str,
+        *,
+        after: int | None = None,  # noqa: ARG002 - a replay reads all of them
+    ) -> AsyncIterator[tuple[int, Checkpoint]]:
         for index, stored in self._history.items(key):
             yield index, stored
 

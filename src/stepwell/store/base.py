@@ -47,9 +47,11 @@ from stepwell.core.model import (
     StepRecord,
     WaitRecord,
     WorkerInfo,
+    WorkerRecord,
 )
 from stepwell.core.schedule import Cursor, Decision, DueSchedules, Schedule, ScheduleSpec
 from stepwell.core.status import Status
+from stepwell.core.tokens import Admission, NewToken, Token
 from stepwell.core.webhooks import Accepted, Delivery, DeliveryFilter, HookSpec, NewDelivery
 
 
@@ -192,8 +194,13 @@ class Reader(Protocol):
     ) -> Sequence[StepRecord]:
         """A page of the stored outcomes and failed attempts, ordered by (key, attempt)."""
 
-    def items(self, execution_id: ExecutionId, key: str) -> AsyncIterator[tuple[int, Checkpoint]]:
-        """The stored items of a map as (index, checkpoint), read in pages."""
+    def items(
+        self, execution_id: ExecutionId, key: str, *, after: int | None = None
+    ) -> AsyncIterator[tuple[int, Checkpoint]]:
+        """The stored items of a map as (index, checkpoint), read in pages; those that are listed after one of them.
+
+        They are in the order of their keys, which is that of the digits of their numbers.
+        """
 
     async def progress(self, execution_id: ExecutionId) -> dict[str, int]:
         """How many items of each of its maps are stored, by the map's key."""
@@ -214,6 +221,9 @@ class Reader(Protocol):
 
     async def watch(self, ids: Sequence[ExecutionId]) -> Sequence[Execution]:
         """The executions as they are now, and a "done" hint whenever one of them ends after that."""
+
+    async def workers(self) -> Sequence[WorkerRecord]:
+        """The worker sessions by name, also those that have expired and were not ended yet."""
 
 
 class Wakeups(Protocol):
@@ -309,6 +319,25 @@ class Inbox(Protocol):
         """Start these executions, whatever keys they have, and name them with the delivery. False: it is unknown."""
 
 
+class Tokens(Protocol):
+    """Who may use the HTTP API. Kept beside the Store, and never part of a step."""
+
+    async def create_token(self, new: NewToken) -> Token | None:
+        """Store it. None: a token that is not revoked has this name."""
+
+    async def revoke_token(self, name: str, *, by: str) -> Token | None:
+        """Refuse it from now on. None: no token that is not revoked has this name."""
+
+    async def tokens(self) -> Sequence[Token]:
+        """All of them, also expired and revoked ones, by name."""
+
+    async def identify(self, digest: bytes | None) -> Admission:
+        """Whose text has this digest, if it is good now; and whether any token was ever created.
+
+        That it was used is noted, once a minute at most.
+        """
+
+
 class Upkeep(Protocol):
     """What workers do beside executions, a piece at a time. Nothing waits for it, and it waits for nothing.
 
@@ -347,6 +376,7 @@ class Backend(Store, Control, Reader, Upkeep, Wakeups, Protocol):
     triggers: Triggers
     budgets: Budgets
     inbox: Inbox
+    tokens: Tokens
 
     async def open(self) -> None:
         """Connect. Raises DatabaseUnavailable or DatabaseNotReady."""

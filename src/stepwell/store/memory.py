@@ -6,7 +6,6 @@ the heartbeat's thread. `memory_rows.py` has what happens to a single row.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
@@ -44,20 +43,22 @@ from stepwell.core.model import (
     StepRecord,
     Waiting,
     WorkerInfo,
+    WorkerRecord,
 )
 from stepwell.core.status import Status
 from stepwell.errors import LeaseLost
-from stepwell.store.base import Catalog, Inbox, Pulse, Transaction, Triggers
+from stepwell.store.base import Catalog, Inbox, Pulse, Tokens, Transaction, Triggers
 from stepwell.store.clock import VirtualClock
 from stepwell.store.identity import new_id
 from stepwell.store.memory_budgets import MemoryBudgets
 from stepwell.store.memory_catalog import MemoryCatalog
 from stepwell.store.memory_control import MemoryControl
-from stepwell.store.memory_hands import MemoryPulse, MemoryTransaction
+from stepwell.store.memory_hands import MemoryPulse, MemoryTransaction, on_own_thread
 from stepwell.store.memory_inbox import MemoryInbox
 from stepwell.store.memory_listing import listed, matches, old
 from stepwell.store.memory_mail import MemoryMail
 from stepwell.store.memory_rows import ENDED_PARENT, ExecutionRow, WorkerRow, Written
+from stepwell.store.memory_tokens import MemoryTokens
 from stepwell.store.memory_topics import Topics
 from stepwell.store.memory_triggers import MemoryTriggers
 from stepwell.store.memory_words import why
@@ -87,6 +88,7 @@ class MemoryStore(MemoryMail, MemoryControl):
         self.triggers: Triggers = self._triggers
         self._inbox = MemoryInbox(self, lock=self._lock, now=self.now)
         self.inbox: Inbox = self._inbox
+        self.tokens: Tokens = MemoryTokens(lock=self._lock, now=self.now)
         self._audit: list[AuditRecord] = []
         self._noted = 0
         self._moment = 0  # of what was stored last
@@ -104,7 +106,7 @@ class MemoryStore(MemoryMail, MemoryControl):
 
     def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:
         token = object()
-        self._listeners[token] = _on_own_thread(listener)
+        self._listeners[token] = on_own_thread(listener)
         return lambda: self._listeners.pop(token, None) and None
 
     def _hint(self, hint: str) -> None:
@@ -132,7 +134,7 @@ class MemoryStore(MemoryMail, MemoryControl):
     async def open_session(self, worker: WorkerInfo, *, lease_for: timedelta) -> SessionId:
         with self._lock:
             session = SessionId(new_id())
-            self._workers[session] = WorkerRow(worker, self.clock.now() + lease_for)
+            self._workers[session] = WorkerRow(worker, self.clock.now(), self.clock.now() + lease_for)
             return session
 
     async def close_session(self, session: SessionId) -> None:
@@ -398,14 +400,17 @@ class MemoryStore(MemoryMail, MemoryControl):
             records = sorted(row.records(), key=_place) if row else []
             return [record for record in records if after is None or _place(record) > after][:limit]
 
-    async def items(self, execution_id: ExecutionId, key: str) -> AsyncIterator[tuple[int, Checkpoint]]:
+    async def items(
+        self, execution_id: ExecutionId, key: str, *, after: int | None = None
+    ) -> AsyncIterator[tuple[int, Checkpoint]]:
         prefix = f"{key}/#"
+        last = f"{prefix}{'' if after is None else after}"
         with self._lock:
             row = self._executions.get(execution_id)
             stored = sorted(row.checkpoints.items()) if row else []
         for name, one in stored:
             number = name.removeprefix(prefix)
-            if one.checkpoint.kind == Kind.ITEM and number != name and "/" not in number:
+            if one.checkpoint.kind == Kind.ITEM and number != name and "/" not in number and name > last:
                 yield int(number), one.checkpoint
 
     async def progress(self, execution_id: ExecutionId) -> dict[str, int]:
@@ -428,6 +433,11 @@ class MemoryStore(MemoryMail, MemoryControl):
             for row in rows:
                 row.is_awaited = True
             return [row.shown(row.reason) for row in rows]
+
+    async def workers(self) -> Sequence[WorkerRecord]:
+        with self._lock:
+            rows = sorted(self._workers.items(), key=lambda pair: (pair[1].info.name, pair[1].started_at))
+            return [row.shown(self.clock.now(), running=len(self._owned_by({session}))) for session, row in rows]
 
     def _known(self, ids: Sequence[ExecutionId]) -> Sequence[ExecutionRow]:
         return [self._executions[id] for id in dict.fromkeys(ids) if id in self._executions]
@@ -469,19 +479,6 @@ class MemoryStore(MemoryMail, MemoryControl):
     async def make_searchable(self) -> bool:
         """Here every execution can be found at any time."""
         return False
-
-
-def _on_own_thread(listener: Callable[[str], None]) -> Callable[[str], None]:
-    """The same, passed on to the subscriber's event loop when it is called by another thread."""
-    thread, loop = threading.get_ident(), asyncio.get_running_loop()
-
-    def tell(hint: str) -> None:
-        if threading.get_ident() == thread:
-            listener(hint)
-        elif not loop.is_closed():
-            loop.call_soon_threadsafe(listener, hint)
-
-    return tell
 
 
 def _refuse_repetitions(written: Sequence[tuple[ExecutionRow, Written]]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -37,3 +40,16 @@ class MemoryTransaction:
 
     async def commit(self, checkpoint: NewCheckpoint) -> None:
         self._store.record(self._session, checkpoint)
+
+
+def on_own_thread(listener: Callable[[str], None]) -> Callable[[str], None]:
+    """The same, passed on to the subscriber's event loop when it is called by another thread."""
+    thread, loop = threading.get_ident(), asyncio.get_running_loop()
+
+    def tell(hint: str) -> None:
+        if threading.get_ident() == thread:
+            listener(hint)
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(listener, hint)
+
+    return tell

@@ -30,6 +30,7 @@ from stepwell.core.model import (
     Tried,
     Waiting,
     WorkerInfo,
+    WorkerRecord,
 )
 from stepwell.core.polling import SUSPECT_CRASHES
 from stepwell.core.replay import failed_key, intent_key, versioned
@@ -47,11 +48,18 @@ class WorkerRow:
     """One session."""
 
     info: WorkerInfo
+    started_at: datetime
     expires_at: datetime
     is_idle: bool = False
 
     def is_alive(self, now: datetime) -> bool:
         return self.expires_at > now
+
+    def shown(self, now: datetime, *, running: int) -> WorkerRecord:
+        """As a listing has it."""
+        info, is_alive = self.info, self.is_alive(now)
+        times = self.started_at, self.expires_at
+        return WorkerRecord(info.name, info.workflows, info.queues, self.is_idle, *times, is_alive, running)
 
     def has(self, code: str, queue: str) -> bool:
         """Whether it would claim executions of this code from this queue."""

@@ -38,11 +38,12 @@ from stepwell.core.model import (
     StepRecord,
     WaitRecord,
     WorkerInfo,
+    WorkerRecord,
 )
 from stepwell.core.status import Status
 from stepwell.errors import DatabaseUnavailable, EmbeddedUnavailable, LeaseLost
 from stepwell.store import binary, rows
-from stepwell.store.base import Catalog, Inbox, Pulse, Transaction, Triggers
+from stepwell.store.base import Catalog, Inbox, Pulse, Tokens, Transaction, Triggers
 from stepwell.store.budgets import PostgresBudgets
 from stepwell.store.catalog import PostgresCatalog
 from stepwell.store.connect import Route, find_route, unavailable, with_lock_timeout, with_plans_for_values
@@ -54,6 +55,7 @@ from stepwell.store.mail import Mail
 from stepwell.store.migrate import check_version
 from stepwell.store.pulse import PostgresPulse
 from stepwell.store.statements import DEFAULT_SCHEMA, Statement, checked_schema, statement
+from stepwell.store.tokens import PostgresTokens
 from stepwell.store.transaction import Transactions
 from stepwell.store.triggers import PostgresTriggers
 from stepwell.store.upkeep import PostgresUpkeep
@@ -100,6 +102,7 @@ class PostgresStore(PostgresControl):
         self.budgets: Budgets = PostgresBudgets(partial(self._run, on=self._chores))
         accept = partial(self._run, on=self._deliveries)
         self.inbox: Inbox = PostgresInbox(self._run, read=self._read, accept=accept)
+        self.tokens: Tokens = PostgresTokens(self._run)
 
     async def open(self) -> None:
         route = await self.route()
@@ -345,16 +348,18 @@ class PostgresStore(PostgresControl):
         found = await self._read("steps", execution_id.bytes, key.encode(), binary.int4(attempt), binary.int4(limit))
         return [rows.step_of(row) for row in found]
 
-    async def items(self, execution_id: ExecutionId, key: str) -> AsyncIterator[tuple[int, Checkpoint]]:
+    async def items(
+        self, execution_id: ExecutionId, key: str, *, after: int | None = None
+    ) -> AsyncIterator[tuple[int, Checkpoint]]:
         prefix = f"{key}/#"
-        after, end = prefix, f"{prefix}~"  # digits sort before "~"
+        last, end = f"{prefix}{'' if after is None else after}", f"{prefix}~"  # digits sort before "~"
         while True:
-            page = await self._read("items", execution_id.bytes, after.encode(), end.encode(), binary.int4(ITEMS_PAGE))
+            page = await self._read("items", execution_id.bytes, last.encode(), end.encode(), binary.int4(ITEMS_PAGE))
             for item, *stored in page:
                 yield int(item[len(prefix) :]), Checkpoint(*stored)
             if len(page) < ITEMS_PAGE:
                 return
-            after = page[-1][0]
+            last = page[-1][0]
 
     async def progress(self, execution_id: ExecutionId) -> dict[str, int]:
         return dict(await self._read("progress", execution_id.bytes))
@@ -379,6 +384,9 @@ class PostgresStore(PostgresControl):
     async def watch(self, ids: Sequence[ExecutionId]) -> Sequence[Execution]:
         await self._main.wire()
         return [rows.execution_of(row) for row in await self._read("watch", binary.uuids(ids))]
+
+    async def workers(self) -> Sequence[WorkerRecord]:
+        return [rows.worker_of(row) for row in await self._read("workers")]
 
     # --- upkeep ---------------------------------------------------------------------------------------------------
 

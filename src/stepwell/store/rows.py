@@ -36,6 +36,7 @@ from stepwell.core.model import (
     Suspended,
     Tried,
     Waiting,
+    WorkerRecord,
 )
 from stepwell.core.status import Status
 from stepwell.store import binary
@@ -267,6 +268,12 @@ def execution_of(row: Row) -> Execution:
     return Execution(
         identity, workflow, queue, Status(status), why, key, tuple(tags or ()), given, result, error, *rest
     )
+
+
+def worker_of(row: Row) -> WorkerRecord:
+    """A row of `workers.sql`."""
+    name, workflows, queues, *rest = row
+    return WorkerRecord(name, tuple(workflows), tuple(queues), *rest)
 
 
 def step_of(row: Row) -> StepRecord:

@@ -16,6 +16,7 @@ from (values
     ('stepwell.schedule', '{select,insert,update}'),
     ('stepwell.trigger', '{select,insert,update}'),
     ('stepwell.hook', '{select,insert,update}'),
+    ('stepwell.token', '{select,insert,update}'),
     ('stepwell.checkpoint', '{select,insert,delete}'),
     ('stepwell.event', '{select,insert,delete}'),
     ('stepwell.audit', '{select,insert,delete}'),

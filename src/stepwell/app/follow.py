@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
-from stepwell.cli.outline import outline_of
+from stepwell.app.outline import outline_of
 from stepwell.client import Client
 from stepwell.core.model import Execution, ExecutionId, StepRecord
 from stepwell.core.status import Status

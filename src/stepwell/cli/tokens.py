@@ -1,0 +1,117 @@
+"""`stepwell tokens`: who may use the HTTP API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stepwell.cli.options import Target, database_options, output_options, to_duration
+from stepwell.cli.output import Cell, note, show_json, show_table
+from stepwell.core.tokens import IssuedToken, Scope, Token
+
+if TYPE_CHECKING:
+    from stepwell.app.application import App
+
+
+@click.group("tokens")
+def command() -> None:
+    """Create, list and revoke tokens of the HTTP API."""
+
+
+@command.command("create")
+@click.argument("name")
+@click.option(
+    "--scope",
+    type=click.Choice([scope.value for scope in Scope]),
+    required=True,
+    help="read: look; operate: also start and change executions; admin: also tokens and credentials.",
+)
+@click.option(
+    "--expires", metavar="TIME", callback=to_duration, help="Good for this long, such as 90d. [default: ever]"
+)
+@click.option("--by", metavar="NAME", help="Who creates it. [default: you, on this host]")
+@output_options()
+@database_options
+def create(name: str, target: Target, scope: str, expires: timedelta | None, by: str | None, as_json: bool) -> None:
+    """Create a token.
+
+    Prints its text, this once: only a digest is stored. NAME is who has done what, in the audit. From the first token
+    on the API serves nobody without.
+    """
+
+    async def make(app: App) -> IssuedToken:
+        return await app.create_token(name, scope, expires=expires, by=by)
+
+    issued = target.ask(make)
+    if as_json:
+        show_json({**_document(issued.token), "token": issued.secret.reveal()})
+    else:
+        click.echo(issued.secret.reveal())
+        note("keep it now: it is shown this once; send it as Authorization: Bearer ...")
+
+
+@command.command("list")
+@output_options()
+@database_options
+def list_(target: Target, as_json: bool) -> None:
+    """List tokens, also those that have expired or were revoked."""
+
+    async def read(app: App) -> Sequence[Token]:
+        return await app.tokens()
+
+    found = target.ask(read)
+    if as_json:
+        show_json({"tokens": [_document(one) for one in found]})
+    elif found:
+        show_table(["TOKEN", "SCOPE", "STATE", "CREATED", "LAST USED", "EXPIRES"], [_row(one) for one in found])
+    else:
+        note("there are no tokens: the API serves this machine only, without")
+
+
+@command.command("revoke")
+@click.argument("name")
+@click.option("--by", metavar="NAME", help="Who revokes it. [default: you, on this host]")
+@output_options()
+@database_options
+def revoke(name: str, target: Target, by: str | None, as_json: bool) -> None:
+    """Refuse a token from now on."""
+
+    async def change(app: App) -> Token:
+        return await app.revoke_token(name, by=by)
+
+    revoked = target.ask(change)
+    if as_json:
+        show_json(_document(revoked))
+    else:
+        click.echo(f"{revoked.name}  revoked")
+
+
+def _document(one: Token) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "scope": one.scope,
+        "created_by": one.created_by,
+        "created_at": one.created_at,
+        "last_used_at": one.last_used_at,
+        "expires_at": one.expires_at,
+        "revoked_by": one.revoked_by,
+        "revoked_at": one.revoked_at,
+    }
+
+
+def _row(one: Token) -> list[str | Cell]:
+    from stepwell.cli.shown import moment
+
+    times = [moment(one.created_at), moment(one.last_used_at) or "-", moment(one.expires_at) or "never"]
+    return [one.name, one.scope, _state(one), *times]
+
+
+def _state(one: Token) -> Cell:
+    if one.revoked_at is not None:
+        return Cell(f"revoked by {one.revoked_by}", "dim")
+    if one.expires_at is not None and one.expires_at <= datetime.now(UTC):
+        return Cell("expired", "yellow")
+    return Cell("good", "green")

@@ -1,0 +1,117 @@
+"""Routes: events are sent, and looked at with those who wait for them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from stepwell.app.payloads import as_json
+from stepwell.core.tokens import Scope
+from stepwell.errors import InvalidOption, InvalidValue, PayloadTooLarge, UnknownExecution
+from stepwell.server import documents
+from stepwell.server.documents import DEFAULT_PAGE, Limit, Text
+from stepwell.server.executions import IDEMPOTENCY_KEY, idempotency_key
+from stepwell.server.histories import Waits
+from stepwell.server.queries import given
+from stepwell.server.routes import Answer, Call, Route
+
+
+class NewEvent(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """An event: for all that wait for its name with this `key`, or for the execution `to`, which waits without one.
+
+    With neither only triggers see it. Sent again with the same `id` it is accepted once.
+    """
+
+    name: Text
+    payload: Raw | UnsetType = UNSET
+    key: Text | UnsetType = UNSET
+    to: UUID | UnsetType = UNSET
+    id: Text | UnsetType = UNSET
+
+
+class Sent(msgspec.Struct):
+    """`is_new` is false when the event's id was accepted before; `waiting` is how many executions go on with it."""
+
+    name: str
+    id: str | None
+    is_new: bool
+    waiting: int
+
+
+async def send_event(call: Call, body: NewEvent) -> Answer[Sent]:
+    """Send an event.
+
+    When this has answered, it reaches every wait that matches, also one that begins later.
+    """
+    identity = idempotency_key(call, body.id)
+    sent = await call.app.send_event_json(
+        body.name,
+        None if body.payload is UNSET else bytes(body.payload),
+        key=body.key or None,
+        to=body.to or None,
+        id=identity,
+    )
+    is_new = bool(sent.is_new)
+    return Answer(Sent(body.name, identity, is_new, sent.waiting or 0), status=201 if is_new else 200)
+
+
+class Event(msgspec.Struct):
+    """An accepted event that is kept. Sent inside a transaction just now it has no time yet."""
+
+    name: str
+    key: str | None
+    execution_id: UUID | None
+    id: str | None
+    sent_at: datetime | None
+    payload: Raw
+
+
+class Events(msgspec.Struct):
+    """Events, newest first."""
+
+    events: list[Event]
+
+
+class EventFilter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    name: Text | UnsetType = UNSET
+    key: Text | UnsetType = UNSET
+    to: UUID | UnsetType = UNSET
+    limit: Limit = DEFAULT_PAGE
+
+
+async def list_events(call: Call, query: EventFilter) -> Events:
+    """List the newest events that are kept."""
+    found = await call.app.events(**given(query))
+    return Events(
+        [Event(one.name, one.key, one.execution_id, one.id, one.sent_at, as_json(one.payload)) for one in found]
+    )
+
+
+class WaitFilter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    name: Text | UnsetType = UNSET
+    key: Text | UnsetType = UNSET
+    execution_id: UUID | UnsetType = UNSET
+    limit: Limit = DEFAULT_PAGE
+
+
+async def list_waits(call: Call, query: WaitFilter) -> Waits:
+    """List who waits for events."""
+    return Waits([documents.wait(one) for one in await call.app.waits(**given(query))])
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/events",
+        Scope.OPERATE,
+        send_event,
+        statuses=(201, 200),
+        errors=(InvalidOption, InvalidValue, PayloadTooLarge, UnknownExecution),
+        headers=(IDEMPOTENCY_KEY,),
+    ),
+    Route("GET", "/events", Scope.READ, list_events, errors=(InvalidOption,)),
+    Route("GET", "/waits", Scope.READ, list_waits, errors=(InvalidOption,)),
+)

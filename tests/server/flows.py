@@ -1,0 +1,36 @@
+"""Workflows that the server's tests start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepwell import App, Retry, Step, every, on_event
+
+
+def workflows(app: App) -> None:
+    """One for each thing that the API shows."""
+
+    @app.workflow
+    async def greet(name: str, step: Step, times: int = 1) -> str:
+        """Says hello."""
+        return await step.run("compose", lambda: f"Hello, {name}!" * times)
+
+    @app.workflow(id="keep")
+    async def keep(value: Any) -> Any:
+        return value
+
+    @app.workflow(retry=Retry(1))
+    async def fail(step: Step) -> None:
+        await step.run("divide", lambda: 1 // 0)
+
+    @app.workflow
+    async def wait(step: Step) -> Any:
+        return await step.wait_for_event("go")
+
+    @app.workflow
+    async def count(numbers: list[int], step: Step) -> int:
+        return sum(await step.map("each", abs, numbers))
+
+    @app.workflow(trigger=[every("1h"), on_event("hourly.*")])
+    async def hourly() -> None:
+        return None

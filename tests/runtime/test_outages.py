@@ -30,9 +30,11 @@ class UnreachableStore(LabStore):
         if self.errors:
             raise self.errors.pop(0)
 
-    async def items(self, execution_id: ExecutionId, key: str) -> AsyncIterator[tuple[int, Checkpoint]]:
+    async def items(
+        self, execution_id: ExecutionId, key: str, *, after: int | None = None
+    ) -> AsyncIterator[tuple[int, Checkpoint]]:
         self._ask()
-        async for item in super().items(execution_id, key):
+        async for item in super().items(execution_id, key, after=after):
             yield item
 
     @asynccontextmanager

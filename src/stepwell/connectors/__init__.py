@@ -21,15 +21,19 @@ if TYPE_CHECKING:
     from stepwell.connectors.errors import VendorError as VendorError
     from stepwell.connectors.errors import VendorRejected as VendorRejected
     from stepwell.connectors.http import HttpConnector as HttpConnector
+    from stepwell.connectors.http_api import HTTP as HTTP
     from stepwell.connectors.outcome import Answer as Answer
+    from stepwell.connectors.sql import SQL as SQL
 
 _HOMES = {
     "ActionInfo": "stepwell.connectors.base",
     "Answer": "stepwell.connectors.outcome",
     "AzureDevOps": "stepwell.connectors.azure_devops",
     "Connector": "stepwell.connectors.base",
+    "HTTP": "stepwell.connectors.http_api",
     "HttpConnector": "stepwell.connectors.http",
     "Repeat": "stepwell.connectors.base",
+    "SQL": "stepwell.connectors.sql",
     "Setting": "stepwell.connectors.base",
     "VendorBusy": "stepwell.connectors.errors",
     "VendorError": "stepwell.connectors.errors",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -36,6 +36,7 @@ class Request:
     body: bytes | None
     headers: Mapping[str, str]
     cost: float
+    accept: Collection[int] = ()
 
 
 class HttpConnector(Connector):
@@ -70,15 +71,17 @@ class HttpConnector(Connector):
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         cost: float = 1.0,
+        accept: Collection[int] = (),
     ) -> Answer:
         """The vendor's answer to a request that worked. `operation` names it in errors, `cost` is taken of the budget.
+        Statuses of `accept` work as well, whatever they mean elsewhere.
 
         Raises NotYet while a limit is used up, VendorRejected when a repeat makes no sense, VendorError when it does,
         NeedsReauthorisation when the credentials are refused and cannot be renewed.
         """
         body = msgspec.json.encode(json) if json is not None else content
         kind = {"Content-Type": "application/json"} if json is not None else {}
-        request = Request(operation, method, path, query or {}, body, {**kind, **(headers or {})}, cost)
+        request = Request(operation, method, path, query or {}, body, {**kind, **(headers or {})}, cost, accept)
         connection = await self.connection()
         answer, outcome = await self._ask(connection, request)
         if isinstance(outcome, Expired):
@@ -100,6 +103,8 @@ class HttpConnector(Connector):
         except httpx2.HTTPError as error:
             await current_connected().budgets.report(connection.name, is_failure=True)
             raise self._error(connection, request, f"{type(error).__name__}: {error}") from None
+        if answer.status in request.accept:
+            return answer, Done()
         return answer, self.judge(answer, now=datetime.now(UTC))
 
     async def _admitted(self, connection: Connection, cost: float) -> None:

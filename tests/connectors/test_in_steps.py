@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from stepwell import App, ExecutionFailed, InvalidOption, Status, Step, SyncStep, WebhookEvent
 from stepwell.connectors import HttpConnector, action, action_key, may_be_a_repeat
+from stepwell.core.webhooks import Found
 from stepwell.testing import running
 from stepwell.testing.connections import connection, lent_connections
 from stepwell.testing.serving import served
@@ -172,3 +173,24 @@ async def test_actions_of_one_step_have_keys_of_their_own_that_stay(lent: None) 
 def test_every_call_outside_a_step_has_a_new_key() -> None:
     assert action_key("create") != action_key("create")
     assert not may_be_a_repeat()
+
+
+async def nothing_found(cursor: str | None) -> Found:
+    return Found(cursor=cursor or "")
+
+
+def test_trigger_is_for_its_connection_and_may_ask_for_lost_events() -> None:
+    trigger = Example("one").trigger("thing.made", reconcile="15m", find=nothing_found)
+
+    assert (trigger.source, trigger.types, trigger.connection) == ("example", ("thing.made",), "one")
+    assert trigger.reconcile is not None
+    assert trigger.reconcile.find is nothing_found
+
+
+def test_trigger_that_cannot_ask_for_lost_events_says_so() -> None:
+    with pytest.raises(InvalidOption, match="name a connection"):
+        Example().trigger("thing.made", reconcile="15m", find=nothing_found)
+    with pytest.raises(InvalidOption, match="Example cannot be asked"):
+        Example("one").trigger("thing.made", reconcile="15m")
+    with pytest.raises(InvalidOption, match="reconcile"):
+        Example("one").trigger("thing.made", reconcile="now and then", find=nothing_found)

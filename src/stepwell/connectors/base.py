@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 from uuid import uuid4
 
 from stepwell.core.connections import Connection
+from stepwell.core.duration import DurationLike
 from stepwell.core.triggers import WebhookTrigger
+from stepwell.core.triggers import reconcile as lost_and_found
+from stepwell.core.webhooks import Found
 from stepwell.errors import InvalidOption
 from stepwell.running import current_connected, default_connection, running_step
 
@@ -109,9 +112,28 @@ class Connector:
                 )
         return connection
 
-    def trigger(self, *types: str, id: str | None = None) -> WebhookTrigger:
-        """A trigger for deliveries of these types; of this connection only, if it names one."""
-        return WebhookTrigger(self.name, types, self._connection, id)
+    def trigger(
+        self,
+        *types: str,
+        id: str | None = None,
+        reconcile: DurationLike | None = None,
+        find: Callable[[str | None], Awaitable[Found]] | None = None,
+    ) -> WebhookTrigger:
+        """A trigger for deliveries of these types; of this connection only, if it names one.
+
+        With `reconcile`, a duration, it also asks the vendor so often, by `find`, for events whose deliveries got lost.
+        Raises InvalidOption.
+        """
+        if reconcile is None:
+            return WebhookTrigger(self.name, types, self._connection, id)
+        if find is None:
+            raise InvalidOption(f"reconcile={reconcile!r}: {self.title} cannot be asked for what it told of {types}")
+        if self._connection is None:
+            raise InvalidOption(
+                f"reconcile={reconcile!r} needs to know whom to ask; name a connection:"
+                f' {type(self).__name__}("the-connection\'s-name")'
+            )
+        return WebhookTrigger(self.name, types, self._connection, id, lost_and_found(find, every=reconcile))
 
 
 def action_key(label: str) -> str:

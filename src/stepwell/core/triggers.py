@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
 from stepwell.core.schedule import CatchUp, Overlap, Policy
 from stepwell.core.timing import Cron, Every, Timing
+from stepwell.core.webhooks import Found
 from stepwell.errors import InvalidOption
 
 MAX_PATTERN_LENGTH = 400  # as long as an event's name may be
@@ -59,6 +60,17 @@ class OnEventTrigger:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconcile:
+    """Asks the vendor at each tick of a schedule for the events whose webhooks were lost.
+
+    `find` is given the cursor of the look before, None the first time.
+    """
+
+    find: Callable[[str | None], Awaitable[Found]]
+    schedule: ScheduleTrigger
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookTrigger:
     """Starts an execution for each delivery of a source whose type matches. `id` is None for the workflow's own name.
 
@@ -69,6 +81,7 @@ class WebhookTrigger:
     types: tuple[str, ...]
     connection: str | None = None
     id: str | None = None
+    reconcile: Reconcile | None = None
 
 
 Trigger = ScheduleTrigger | PollTrigger | OnEventTrigger | WebhookTrigger
@@ -146,6 +159,12 @@ def on_event(pattern: str, *, where: Callable[[Any], bool] | None = None, id: st
     if where is not None and (not callable(where) or iscoroutinefunction(where)):
         raise InvalidOption(f"on_event({pattern!r}): where={where!r:.100} is no plain function of the payload")
     return OnEventTrigger(pattern, where, id)
+
+
+def reconcile(find: Callable[[str | None], Awaitable[Found]], *, every: DurationLike) -> Reconcile:
+    """Let `find` look for lost events at every multiple of the interval since 1970. Raises InvalidOption."""
+    timing = Every(_duration("reconcile", every))
+    return Reconcile(find, ScheduleTrigger(timing, _policy("last", 1, "skip", None), id=None))
 
 
 def webhook(

@@ -55,7 +55,9 @@ class Listings:
         page, piece = await self._newest(which, place, None, look=min(limit, FIRST_LOOK), limit=limit)
         since = look_back_to(piece)
         if len(page) < limit and piece.reached is not None:
-            more, piece = await self._newest(which, piece.reached, since, look=LOOK_ROWS, limit=limit - len(page))
+            more, piece = await self._newest(
+                which, piece.reached, since, look=LOOK_ROWS, limit=limit - len(page), statement="newest_compared"
+            )
             page += more
         reached = piece.reached or (Place(since, FIRST_ID) if since is not None else None)
         if len(page) < limit and reached is not None:
@@ -85,10 +87,17 @@ class Listings:
         return min(places)
 
     async def _newest(
-        self, which: Filter, place: Place, since: datetime | None, *, look: int, limit: int
+        self,
+        which: Filter,
+        place: Place,
+        since: datetime | None,
+        *,
+        look: int,
+        limit: int,
+        statement: str = "newest",
     ) -> tuple[list[Execution], Piece]:
         found = await self._in_order(
-            "newest",
+            statement,
             *filter_parameters(which),
             *_place(place),
             _floor(which, since),
@@ -111,7 +120,8 @@ class Listings:
         reached: datetime | None = found[0][0]
         if len(page) < limit and reached is not None:
             place = Place(reached, LAST_ID)
-            rest = [*_place(place), _floor(which), _query(sought_words(text)), binary.int4(limit - len(page))]
+            sought, all_words = _query(sought_words(text)), _query(words_of(text))
+            rest = [*_place(place), _floor(which), sought, binary.int4(limit - len(page)), all_words]
             page += [rows.execution_of(row) for row in await self._by_value("search", *conditions, *rest)]
         return page
 

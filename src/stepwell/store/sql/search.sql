@@ -1,8 +1,9 @@
 -- The newest $17 executions before a place ($13, $14), and not older than $15, of those that a filter with words means. $16
--- is what the index of words is asked; what it names is looked at newest first, until the page is full. Locks: none.
+-- is what the index of words is asked; of what it names, those that have all words ($18; a function, which no index is asked
+-- for) are looked at newest first, until the page is full. Locks: none.
 with recursive {{workflows}}, {{unindexed}}, hits as (
     select s.execution_id as id, s.created_at from stepwell.searchable s
-    where s.words @@ $16::text::tsquery
+    where s.words @@ $16::text::tsquery and ts_match_vq(s.words, $18::text::tsquery)
       and s.created_at >= $15::timestamptz and (s.created_at, s.execution_id) < ($13::timestamptz, $14::uuid)
     union
     select id, created_at from unindexed

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stepwell import Cancelled, ExecutionCancelled, ExecutionFailed, Handle, Retry, Status, Step, StepFailed, SyncStep
+from stepwell.core.model import Batch, Completed
 from tests.runtime.lab import DAY, HOUR, MINUTE, Cut, Gate, Lab, Ledger
 
 ONCE = Retry(1)
@@ -364,3 +365,26 @@ async def test_cancel_while_a_failure_is_undone_lets_it_go_on(lab: Lab, ledger: 
         with pytest.raises(ExecutionCancelled, match="enough"):
             await lab.result(handle)
     assert ledger.entries == ["hotel", "undo-hotel"]
+
+
+async def test_cancel_that_comes_while_the_result_is_being_stored_has_it_undone(lab: Lab, ledger: Ledger) -> None:
+    """F51: who was told that the execution will be cancelled finds nothing of it done."""
+
+    @lab.app.workflow
+    async def trip(step: Step) -> str:
+        await book(step, ledger, "hotel", "flight")
+        return "booked"
+
+    handle = await lab.app.start(trip)
+
+    def cancel(batch: Batch) -> None:
+        if any(isinstance(ending.outcome, Completed) for ending in batch.endings):
+            with pytest.raises(StopIteration):
+                lab.store.cancel(handle.id, reason="too dear").send(None)
+
+    lab.store.before_flush = cancel
+    async with lab.worker():
+        with pytest.raises(ExecutionCancelled, match="too dear"):
+            await lab.result(handle)
+
+    assert ledger.entries == TRIP

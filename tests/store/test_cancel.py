@@ -212,3 +212,44 @@ async def test_what_is_being_cancelled_cannot_be_retried_before_it_has_ended(wor
     await world.store.cancel(started, reason="duplicate order")
 
     assert await world.store.reopen(started) == (Status.PENDING, False)
+
+
+async def test_cancel_while_an_undoable_end_is_stored_lets_the_execution_go_on_to_undo(world: World) -> None:
+    """F51: it was told that it would be cancelled; what it did is not left as it is."""
+    session = await world.worker()
+    started = await world.running(session)
+    assert await world.store.cancel(started, reason="too dear") == (Status.RUNNING, True)
+
+    await world.flush(session, endings=[Ending(started, DONE, is_undoable=True)])
+
+    seen = await world.see(started)
+    assert (seen.status, seen.result, seen.finished_at) == (Status.PENDING, None, None)
+    assert seen.why == "is being cancelled; ready, waits for a free worker"
+    assert (await world.claim_one(session)).cancel_reason == "too dear"
+    await world.flush(session, endings=[Ending(started, STOPPED, is_aware=True)])
+    assert (await world.see(started)).status is Status.CANCELLED
+
+
+async def test_family_of_an_execution_that_goes_on_to_undo_hears_of_no_end(world: World) -> None:
+    session = await world.worker()
+    parent, called = await world.family(session)
+    grandchild = await world.child(session, called)
+    await world.park(session, parent)
+    await world.store.cancel(called, reason="too dear")
+
+    await world.flush(session, endings=[Ending(called, DONE, is_undoable=True)])
+
+    assert (await world.see(parent)).status is Status.WAITING
+    assert set(await world.claimed_ids(session)) == {called, grandchild}
+    await world.flush(session, endings=[Ending(called, STOPPED, is_aware=True)])
+    assert (await world.see(parent)).status is Status.PENDING
+    assert world.beat(session) == frozenset({grandchild})
+
+
+async def test_undoable_end_that_nobody_cancels_is_one(world: World) -> None:
+    session = await world.worker()
+    started = await world.running(session)
+
+    await world.flush(session, endings=[Ending(started, DONE, is_undoable=True)])
+
+    assert (await world.see(started)).status is Status.COMPLETED

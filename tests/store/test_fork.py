@@ -252,3 +252,16 @@ async def test_fork_of_what_was_removed_is_refused(world: World) -> None:
     await world.store.remove({"order": HOUR})
 
     assert await world.store.fork(NewFork(old, ExecutionId(new_id())), by="ann") is Forked.NO_EXECUTION
+
+
+@pytest.mark.parametrize("from_step", [None, "send"])
+async def test_fork_has_intended_none_of_the_effects_of_its_source(world: World, from_step: str | None) -> None:
+    """What became of an attempt that was cut is the source's question: the fork asks under a key of its own."""
+    begun = [("charge/#intent1", Kind.INTENT), ("charge/#failed1", Kind.INTENT), ("charge/#intent2", Kind.INTENT)]
+    paid = [("pay/#intent1", Kind.INTENT), ("pay", Kind.EFFECT)]
+    old = await source(world, paid, begun, [("send", Kind.STEP)])
+
+    await fork(world, old, from_step)
+
+    claimed = await world.claim_one(await world.worker())
+    assert claimed.checkpoints.keys() == {"pay"} | ({"send"} if from_step is None else set())

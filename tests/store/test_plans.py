@@ -156,7 +156,7 @@ def _calls(running: list[UUID], finished: list[UUID], paused: UUID = SESSION) ->
     return {
         "claim": ("claim", [SESSION, ["default"], ["order"], 100, ANY_TIME, True, [], []]),
         "empty poll": ("claim", [SESSION, ["quiet"], ["order"], 100, ANY_TIME, True, [], []]),
-        "flush": ("flush", [SESSION, *checkpoints, *attempts, *endings, *children]),
+        "flush": ("flush", [SESSION, *checkpoints, *attempts, *endings, *children, [False] * each]),
         "checkpoint": ("checkpoint", [SESSION, *checkpoints]),
         "one checkpoint": ("checkpoint_one", [SESSION, one, "new", "step", 7, False, b"1"]),
         "one completion": ("complete_one", [SESSION, one, b"1"]),

@@ -97,7 +97,7 @@ def _flush(
     endings = [ends, ["completed"] * m, none, [b"1"] * m, none, none, [""] * m, [0] * m, [False] * m]
     names = [["order"] * k, ["default"] * k, [b"{}"] * k]
     born = [[uuid4() for _ in children], *names, children, ["new"] * k, [True] * k, [""] * k]
-    return "flush", [SESSION, *checkpoints, *attempts, *endings, *born]
+    return "flush", [SESSION, *checkpoints, *attempts, *endings, *born, [False] * m]
 
 
 @pytest.fixture(scope="module")

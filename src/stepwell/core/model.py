@@ -150,11 +150,16 @@ Outcome = Completed | Failed | Suspended | Waiting | CancelledOutcome
 
 
 class Ending(NamedTuple):
-    """The one outcome of a pass. `is_aware`: it knows that the execution is being cancelled."""
+    """The one outcome of a pass. `is_aware`: it knows that the execution is being cancelled.
+
+    `is_undoable`: the workflow returned, and has registered what undoes its work. Were a cancel accepted that the pass
+    does not know of, the execution goes on, to be undone.
+    """
 
     execution_id: ExecutionId
     outcome: Outcome
     is_aware: bool = False
+    is_undoable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

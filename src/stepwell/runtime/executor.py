@@ -46,12 +46,17 @@ async def execute(pass_: Pass, workflow: Workflow[Any, Any]) -> None:
         return
     failpoint("between_wait_check_and_park" if isinstance(outcome, Suspended | Waiting) else "before_complete")
     try:
-        await pass_.around.commit.add(Ending(pass_.id, outcome, is_aware=pass_.interruption is Closing.CANCELLED))
+        await pass_.around.commit.add(_ending(pass_, outcome))
         failpoint("after_complete_before_notify")
     except LeaseLost:
         log.info("execution %s: the session ended before its outcome was stored; it is carried on elsewhere", pass_.id)
     else:
         _tell(pass_, workflow, outcome)
+
+
+def _ending(pass_: Pass, outcome: Outcome) -> Ending:
+    is_undoable = bool(pass_.undos) and isinstance(outcome, Completed)
+    return Ending(pass_.id, outcome, is_aware=pass_.interruption is Closing.CANCELLED, is_undoable=is_undoable)
 
 
 def _tell(pass_: Pass, workflow: Workflow[Any, Any], outcome: Outcome) -> None:

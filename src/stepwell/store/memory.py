@@ -24,6 +24,7 @@ from stepwell.core.model import (
     Child,
     Claim,
     ClaimRequest,
+    Completed,
     Created,
     Ending,
     Execution,
@@ -305,7 +306,7 @@ class MemoryStore(MemoryMail, MemoryControl):
     def _conclude(self, ended: Sequence[tuple[ExecutionRow, Ending]]) -> None:
         """What follows from the ends of passes."""
         self._end_family([row for row, _ in ended])
-        if any(isinstance(one.outcome, Waiting) and row.status is Status.PENDING for row, one in ended):
+        if any(isinstance(one.outcome, Waiting | Completed) and row.status is Status.PENDING for row, one in ended):
             self._hint_work()
 
     def _end_family(self, rows: Sequence[ExecutionRow], *, but: Collection[ExecutionId] = ()) -> None:

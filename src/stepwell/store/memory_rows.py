@@ -197,6 +197,8 @@ class ExecutionRow:
         """Its pass ends with this outcome. An accepted cancel wins over any end, because the caller was told so."""
         outcome, is_cancelling = ending.outcome, self.cancel_requested_at is not None
         match outcome:
+            case Completed() if is_cancelling and ending.is_undoable:
+                self.wait_until(now, "is being cancelled")
             case Completed() | Failed() | CancelledOutcome() if is_cancelling:
                 self.end(Status.CANCELLED, now, self.cancel_reason)
             case Suspended() | Waiting() if is_cancelling and not ending.is_aware:
@@ -256,14 +258,15 @@ class ExecutionRow:
         return max(parts, default=None)
 
     def before(self, step: str | None, *, edited: Container[str]) -> Iterator[tuple[str, StoredCheckpoint]]:
-        """The history before a step's outcome (None: all; empty: nothing), without failures that ended it."""
+        """The history before a step's outcome (None: all; empty: nothing), without failures that ended it and intents."""
         if step == "":
             return
         at = self.moment_of(step) if step else None
         for key, stored in self.checkpoints.items():
             is_ending = stored.checkpoint.is_failure and key in self.failed_steps and key not in edited
+            is_left = is_ending or stored.checkpoint.kind == Kind.INTENT
             is_part = step is not None and _is_part(key, stored.checkpoint.kind, step)
-            if not is_part and not is_ending and (at is None or stored.moment <= at):
+            if not is_part and not is_left and (at is None or stored.moment <= at):
                 yield key, stored
 
     def fork(self, fork: NewFork, history: dict[str, StoredCheckpoint], now: datetime) -> ExecutionRow:

@@ -112,6 +112,7 @@ def batch_parameters(batch: Batch) -> list[bytes]:
         *(_attempt_parameters(batch.attempts) if batch.attempts else _NO_ATTEMPTS),
         *(_ending_parameters(batch.endings) if batch.endings else _NO_ENDINGS),
         *(_child_parameters(batch.children) if batch.children else _NO_CHILDREN),
+        binary.booleans([ending.is_undoable for ending in batch.endings]),
     ]
 
 

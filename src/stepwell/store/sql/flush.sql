@@ -2,7 +2,8 @@
 -- reaper must delete it first, so it waits for this write or this write finds nothing. Each row also asks that the session
 -- still owns the execution (as a subquery, and with "is not distinct from", so that the planner can only look each row up by
 -- its id: joined by owner it would read every execution of this worker for every row). An accepted cancel wins over any end,
--- because the caller was told so; an execution that would only stop for a while and has not been told yet is due now.
+-- because the caller was told so; an execution that would only stop for a while and has not been told yet is due now, and so
+-- is one that has returned, but has something to undo (`is_undoable`).
 -- A pass that would wait is due now, too, if `signals` has moved since it was claimed: what it waits for may have come.
 -- The end of a called child lets its parent go on; what a parent has called and, completed or cancelled, waits for no longer
 -- is asked to be cancelled (a failed one may be retried, and then asks for its children again). Where there are such
@@ -28,8 +29,9 @@ with me as materialized (
     returning execution_id
 ), ends as materialized (
     select n.*, n.status in ('completed', 'failed', 'cancelled') as is_final
-    from unnest($13::uuid[], $14::text[], $15::timestamptz[], $16::bytea[], $17::bytea[], $18::text[], $19::text[], $20::int4[], $21::boolean[])
-        as n(id, status, due_at, result, error, reason, failed_steps, signals, is_aware)
+    from unnest($13::uuid[], $14::text[], $15::timestamptz[], $16::bytea[], $17::bytea[], $18::text[], $19::text[], $20::int4[],
+                $21::boolean[], $30::boolean[])
+        as n(id, status, due_at, result, error, reason, failed_steps, signals, is_aware, is_undoable)
 ), kin as materialized (
     select c.parent_id as id, n.id as because_of, 'parent' as is_its from ends n join stepwell.execution c on c.id = n.id
     where n.is_final and c.is_called
@@ -45,22 +47,25 @@ with me as materialized (
     from me cross join stepwell.execution e
     where e.id = any(array(select id from kin union select id from ends where exists (select from kin)))
     order by uuid_send(e.id) for no key update of e
-), closed as materialized (
-    select h.id from held h
+), over as materialized (
+    select h.id, h.is_cancelling from held h
     where h.is_written and (h.id in (select id from ends where is_final)) is true
-      and (h.is_cancelling or h.id in (select id from ends where status in ('completed', 'cancelled')))
+      and not (h.is_cancelling and (h.id in (select id from ends where is_undoable)) is true)
+), closed as materialized (
+    select h.id from over h
+    where h.is_cancelling or h.id in (select id from ends where status in ('completed', 'cancelled'))
 ), news as materialized (
-    select id from kin where is_its = 'parent' and (because_of in (select id from held where is_written)) is true
+    select id from kin where is_its = 'parent' and (because_of in (select id from over)) is true
 ), doomed as materialized (
     select id from kin where is_its = 'child' and (because_of in (select id from closed)) is true
 ), ch as (
     insert into stepwell.execution (id, workflow, queue, input, parent_id, parent_key, is_called, tags,
-                                    status, due_at, finished_at, cancel_requested_at, cancel_reason, reason)
+                                    status, due_at, finished_at, cancel_requested_at, is_told, cancel_reason, reason)
     select n.id, n.workflow, n.queue, n.input, n.parent_id, n.parent_key, n.is_called,
            case when n.tags = '' then null else string_to_array(n.tags, E'\n') end,
            case when n.is_doomed then 'cancelled' else 'pending' end,
            case when not n.is_doomed then now() end,
-           case when n.is_doomed then now() end, case when n.is_doomed then now() end,
+           case when n.is_doomed then now() end, case when n.is_doomed then now() end, n.is_doomed,
            case when n.is_doomed then 'its parent has ended' end, case when n.is_doomed then 'its parent has ended' end
     from me cross join (
         select c.*, c.is_called and c.parent_id in (select id from closed) as is_doomed
@@ -79,19 +84,22 @@ with me as materialized (
         paused_by = case when not n.is_final and not n.is_doomed then x.paused_by end,
         is_told = x.is_told or n.is_doomed,
         status = case
+            when n.is_undoable and x.cancel_requested_at is not null then 'pending'
             when n.is_final and x.cancel_requested_at is not null then 'cancelled'
             when n.status = 'waiting' and (x.signals <> n.signals or n.has_news or n.is_doomed
                                            or (x.cancel_requested_at is not null and not n.is_aware)) then 'pending'
             else n.status end,
         due_at = case
+            when n.is_undoable and x.cancel_requested_at is not null then now()
             when n.is_final then null
             when n.is_doomed or (x.cancel_requested_at is not null and not n.is_aware) then now()
             when n.status = 'waiting' and (x.signals <> n.signals or n.has_news) then now()
             else n.due_at end,
-        finished_at = case when n.is_final then now() end,
+        finished_at = case when n.is_final and not (n.is_undoable and x.cancel_requested_at is not null) then now() end,
         result = case when x.cancel_requested_at is null then n.result end,
         error = case when x.cancel_requested_at is null then n.error end,
         reason = case
+            when n.is_undoable and x.cancel_requested_at is not null then 'is being cancelled'
             when n.is_final and x.cancel_requested_at is not null then x.cancel_reason
             when n.is_doomed then 'is being cancelled'
             else n.reason end,
@@ -101,7 +109,7 @@ with me as materialized (
         from ends order by ends.id) n
     where x.id = n.id and x.owner is not distinct from me.id and (select count(*) from held) >= 0
     returning x.id, x.finished_at is not null as has_ended, x.is_awaited and x.finished_at is not null as is_awaited,
-              n.status = 'waiting' and x.status = 'pending' as is_due
+              (n.status = 'waiting' or n.is_undoable) and x.status = 'pending' as is_due
 ), woken as (
     update stepwell.execution x
     set signals = x.signals + 1,
@@ -120,7 +128,7 @@ with me as materialized (
         finished_at = case when x.passes = 0 then now() end
     where x.id = any(array(select id from doomed except select id from held where is_written)) and x.finished_at is null
     returning x.id, x.owner, x.due_at <= now() as is_due, x.is_awaited and x.finished_at is not null as is_awaited
-), over as (
+), unregistered as (
     delete from stepwell.wait w
     using (select execution_id, key from cp where kind in ('wait', 'first')
            union all select id, null from fin where has_ended) o

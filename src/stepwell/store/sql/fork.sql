@@ -1,7 +1,7 @@
 -- Make a new execution with the input of another one, or a new input, and the history that this one had before a step: what
 -- was stored before the step's outcome was, or together with it, and is not part of the step, nor the map whose item it
 -- is. A step that has only parts so far, such as items of a map, has its place after the last of them. $4 null: all of the
--- history; empty: none of it. The failures that ended the old one are left out. Edited outcomes replace those that were
+-- history; empty: none of it. Intents of effects stay behind: the fork has tried none of them. The failures that ended the old one are left out. Edited outcomes replace those that were
 -- stored, also those failures. The new execution sees the uuid() and random() of the old one. Answers whether there is such
 -- an execution, such a step, and a fork. Locks: execution (shared: it is not removed meanwhile).
 with source as materialized (
@@ -16,7 +16,7 @@ with source as materialized (
     select * from unnest($5::text[], $6::bytea[]) as n(key, value)
 ), kept as materialized (
     select c.* from source s cross join cut join stepwell.checkpoint c on c.execution_id = s.id
-    where c.recorded_at <= cut.at
+    where c.recorded_at <= cut.at and c.kind <> 'intent'
       and not (c.is_failure and c.key = any(coalesce(s.failed_steps, '{}')) and c.key <> all($5::text[]))
       and ($4::text is null or not (c.key = $4::text or starts_with(c.key, $4::text || '/')
                                     or (c.kind = 'map' and starts_with($4::text, c.key || '/#'))))

@@ -188,7 +188,15 @@ async def calls_another(step: Step) -> None:
     await step.call("ask", "child", 2)
 
 
-PARKING_WAITS = [(waits, waits_for_another), (calls, calls_another)]
+async def races(step: Step) -> Any:
+    return (await step.first("either", one=step.event("go", key="child"), other=step.event("other"))).value
+
+
+async def races_others(step: Step) -> None:
+    await step.first("either", one=step.event("go", key="other"), other=step.event("other"))
+
+
+PARKING_WAITS = [(waits, waits_for_another), (races, races_others), (calls, calls_another)]
 
 
 @pytest.mark.parametrize(("old", "new"), PARKING_WAITS)

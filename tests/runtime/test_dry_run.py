@@ -56,6 +56,21 @@ async def tried(lab: Lab, code: Code) -> DryRun:
     return await dry_run(await history_after(lab, before, 7), workflow_of(code))
 
 
+async def test_race_is_told_with_the_line_that_waits(lab: Lab) -> None:
+    async def racing(number: int, step: Step) -> Any:
+        first = await step.run("first", same, number)
+        tasks = [asyncio.create_task(step.run(name, same, first)) for name in ("one", "other")]
+        for done in asyncio.as_completed(tasks):  # here
+            first += await done
+        return first
+
+    run = await tried(lab, racing)
+
+    assert run.divergence is not None
+    assert run.divergence.step == "asyncio.as_completed"
+    assert run.place == (__file__, line_of(racing, "# here"))
+
+
 def line_of(code: Code, text: str) -> int:
     lines, first = inspect.getsourcelines(code)
     return first + next(number for number, line in enumerate(lines) if text in line)

@@ -133,6 +133,47 @@ async def test_winner_that_the_code_no_longer_has_parks_the_execution(lab: Lab, 
     assert "a first that 'yes' has won" in seen.why
 
 
+async def test_first_that_no_longer_waits_for_an_event_parks_until_it_does_again(lab: Lab) -> None:
+    """F56: an event that is sent to the old name would wake nobody."""
+    events = {"yes": "approved", "no": "rejected"}
+
+    @lab.app.workflow
+    async def flow(step: Step) -> Any:
+        first = await step.first("decision", **{label: step.event(name) for label, name in events.items()})
+        return [first.name, first.value]
+
+    handle = await lab.app.start(flow)
+    await lab.run_to_rest(handle)
+    events["no"] = "refused"
+    await handle.send_event("refused", 7)
+    await handle.send_event("rejected", 8)
+    parked = await lab.run_to_rest(handle)
+
+    told = "parked: 'decision' is a wait for event 'rejected' in this execution's history"
+    assert (parked.why or "").startswith(told)
+    assert "one for event 'approved' or event 'refused'" in (parked.why or "")
+    events["no"], lab.store.is_hurried = "rejected", True
+    async with lab.worker():
+        assert await lab.result(handle) == ["no", 8]
+
+
+async def test_first_may_wait_for_one_event_more(lab: Lab) -> None:
+    events = ["approved"]
+
+    @lab.app.workflow
+    async def flow(step: Step) -> str:
+        return (await step.first("decision", **{name: step.event(name) for name in events})).name
+
+    handle = await lab.app.start(flow)
+    await lab.run_to_rest(handle)
+    events.append("rejected")
+    await handle.send_event("approved")
+    lab.store.is_hurried = True
+
+    async with lab.worker():
+        assert await lab.result(handle) == "approved"
+
+
 async def test_plain_function_has_first_as_well(lab: Lab) -> None:
     @lab.app.workflow
     def flow(step: SyncStep) -> str:

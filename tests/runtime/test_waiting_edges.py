@@ -226,27 +226,3 @@ async def test_time_outs_and_look_backs_reach_to_the_ends_of_time(lab: Lab) -> N
     await handle.send_event("go", 1)
     async with lab.worker():
         assert await lab.result(handle) == [1, None, None]
-
-
-async def test_race_that_goes_another_way_on_replay_parks_and_names_the_way_out(lab: Lab, ledger: Ledger) -> None:
-    gate = Gate()
-
-    @lab.app.workflow
-    async def flow(step: Step) -> None:
-        slow = asyncio.create_task(step.run("slow", gate))
-        quick = asyncio.create_task(step.run("quick", ledger.note))
-        done, _ = await asyncio.wait({slow, quick}, return_when=asyncio.FIRST_COMPLETED)
-        await step.run("use", str, "slow" if slow in done else "quick")
-        gate.let_go.set()
-        await slow
-        await step.sleep("night", "8h")
-
-    handle = await lab.app.start(flow)
-    await lab.run_to_rest(handle)
-    lab.store.pass_time(DAY)
-
-    parked = await lab.run_to_rest(handle)
-
-    assert parked.why is not None
-    assert parked.why.startswith("parked: 'use' is called with other arguments")
-    assert "step.first" in parked.why

@@ -368,12 +368,14 @@ async def test_look_of_nobody_waits_for_nothing(world: World) -> None:
 async def test_call_that_waits_for_one_topic_hears_of_it_when_it_asks_for_another(world: World) -> None:
     session = await world.worker()
     id = await world.running(session)
-    paid = Look(id, "wait", "paid", "k:1", 0, world.store.now() - HOUR, is_only=True)
-    refunded = paid._replace(name="refunded")
+    paid = Look(id, "wait", "paid", "k:1", 0, world.store.now() - HOUR, among=(("paid", "k:1"),))
+    refunded = paid._replace(name="refunded", among=(("refunded", "k:1"), ("paid", "k:2")))
+    both = refunded._replace(among=(("refunded", "k:1"), ("paid", "k:1")))
     await world.store.send(NewEvent("refunded", "k:1", b"1"))
     assert await world.store.look([paid]) == [None]
 
     assert await world.store.look([refunded]) == [Elsewhere("paid", "k:1")]
-    assert payload_of((await world.store.look([refunded._replace(is_only=False)]))[0]) == b"1"
+    assert payload_of((await world.store.look([both]))[0]) == b"1"
+    assert payload_of((await world.store.look([refunded._replace(among=None)]))[0]) == b"1"
     assert payload_of((await world.store.look([refunded._replace(key="another wait")]))[0]) == b"1"
     assert await world.store.look([paid]) == [None]

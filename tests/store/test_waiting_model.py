@@ -60,20 +60,24 @@ class WaitingAgreement(Agreement):
         data=st.data(),
         since=st.sampled_from((0.5, 3.5, 100.5)),
         until=st.sampled_from((None, None, 2.5, -2.5)),
-        is_only=st.booleans(),
+        among=st.sampled_from((None, NAMES[:1], NAMES)),
     )
-    def look(self, data: st.DataObject, since: float, until: float | None, is_only: bool) -> None:
+    def look(self, data: st.DataObject, since: float, until: float | None, among: tuple[str, ...] | None) -> None:
         names, calls, keys = st.sampled_from(NAMES), st.sampled_from(CALLS), st.sampled_from(("a", None))
         asked = [
             (id, data.draw(calls), data.draw(names), address(key=data.draw(keys), execution_id=id))
             for id in self.any_ids(data)
         ]
 
+        def places(name: str, address: str) -> tuple[tuple[str, str], ...] | None:
+            return None if among is None else tuple((one, address) for one in (name, *among))
+
         async def operation(side: Side) -> object:
             now = side.world.store.now()
             ends_at = None if until is None else now + until * MINUTE
             looks = [
-                Look(*one, self.read.get((side, *one[2:]), 0), now - since * MINUTE, ends_at, is_only)
+                Look(*one, self.read.get((side, *one[2:]), 0), now - since * MINUTE, ends_at,
+                     places(*one[2:]))
                 for one in asked
             ]  # fmt: skip
             found = await side.world.store.look(looks)

@@ -83,7 +83,8 @@ def _calls(known: Known) -> dict[str, tuple[str, list[object]]]:
 
 def _looks(ids: list[UUID], addresses: list[str], position: int) -> list[object]:
     each = len(ids)
-    return [ids, ["wait"] * each, ["paid"] * each, addresses, [position] * each, [None] * each, [True] * each]
+    among = [f'[{{"name": "paid", "address": "{one}"}}]' for one in addresses]
+    return [ids, ["wait"] * each, ["paid"] * each, addresses, [position] * each, [None] * each, among]
 
 
 def _flush(

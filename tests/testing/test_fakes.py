@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stepwell import App, ExecutionFailed, InvalidOption, Permanent, Retry, Step, current_step
+from stepwell import REPEAT, App, ExecutionFailed, InvalidOption, Permanent, Retry, Step, current_step
 from stepwell.store.memory import MemoryStore
 from stepwell.testing import Lab, running
 
@@ -17,6 +17,10 @@ app = App(MemoryStore())
 
 
 async def fetch(number: int) -> int:
+    raise NotImplementedError("only fakes of it are used")
+
+
+async def ask_bank(*_: Any) -> str:
     raise NotImplementedError("only fakes of it are used")
 
 
@@ -39,6 +43,11 @@ async def many(step: Step) -> list[int]:
 @app.workflow
 async def stored(step: Step) -> int:
     return await step.transaction("store", store, 7)
+
+
+@app.workflow
+async def charged(step: Step) -> str:
+    return await step(retry=Retry(max_attempts=3, first_delay="1h")).effect("charge", ask_bank, verify=ask_bank)
 
 
 @app.workflow
@@ -195,6 +204,26 @@ async def test_result_of_a_faked_workflow_must_be_one_that_it_could_return(lab: 
 async def test_workflow_has_no_attempts_for_several_outcomes(lab: Lab) -> None:
     with pytest.raises(InvalidOption, match="fake of workflow 'one': give one outcome"):
         lab.fake(one, 1, 2)
+
+
+async def test_what_an_effect_is_looked_for_with_has_a_fake_of_its_own(lab: Lab) -> None:
+    charge = lab.fake("charge", TimeoutError, "receipt 7")
+    verify = lab.fake("charge/verify", REPEAT)
+
+    assert await (await app.start(charged)).result() == "receipt 7"
+    assert (len(charge.calls), len(verify.calls)) == (2, 1)
+
+
+async def test_effect_that_is_found_is_not_repeated(lab: Lab) -> None:
+    charge = lab.fake("charge", TimeoutError)
+
+    async def found(key: str) -> str:
+        return f"receipt for {len(key)} digits"
+
+    lab.fake("charge/verify", found)
+
+    assert await (await app.start(charged)).result() == "receipt for 32 digits"
+    assert len(charge.calls) == 1
 
 
 async def test_fake_without_an_outcome_is_refused(lab: Lab) -> None:

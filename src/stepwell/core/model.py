@@ -191,7 +191,8 @@ class NewEvent(NamedTuple):
 class Look(NamedTuple):
     """A durable call asks for the first event of a topic after `position` that was sent at `since` or later.
 
-    Who waits takes none that is sent after `until`. `is_only`: it is the only topic that this call waits for.
+    Who waits takes none that is sent after `until`. `among`: the names and addresses of all topics that this call waits
+    for; None: nobody asks.
     """
 
     execution_id: ExecutionId
@@ -201,7 +202,7 @@ class Look(NamedTuple):
     position: int
     since: datetime
     until: datetime | None = None
-    is_only: bool = False
+    among: tuple[tuple[str, str], ...] | None = None
 
 
 # --- what comes out -----------------------------------------------------------------------------------------------
@@ -236,7 +237,7 @@ class Event(NamedTuple):
 
 
 class Elsewhere(NamedTuple):
-    """The only topic of a call is another one than that for which it has begun to wait: this one."""
+    """The call has begun to wait for this topic, which is none of those that it waits for now."""
 
     name: str
     address: str

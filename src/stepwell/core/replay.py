@@ -51,6 +51,11 @@ def failed_key(key: str, number: int) -> str:
     return f"{key}/#failed{number}"
 
 
+def verify_key(key: str) -> str:
+    """Of what looks whether an effect has happened. Nothing is stored under it."""
+    return f"{key}/#verify"
+
+
 def patch_key(name: str) -> str:
     """Of the decision about a patch. No call has such a key."""
     return f"#patch/{name}"

@@ -10,13 +10,22 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from weakref import WeakKeyDictionary
 
 from stepwell.core.replay import Scope
 from stepwell.running import running_step
+from stepwell.runtime.races import BranchTask
 
-Own = Callable[["asyncio.Task[Any]"], None]
+
+class Keeper(Protocol):
+    """Who is told of what a workflow's branches do."""
+
+    def own(self, task: asyncio.Task[Any]) -> None:
+        """It has begun a task."""
+
+    def refuse_race(self, call: str) -> None:
+        """It waits for whichever of its tasks is done first, by this call."""
 
 
 class Branch:
@@ -27,18 +36,18 @@ class Branch:
     branches of its own, goes under its number among its parent's (#2/store).
     """
 
-    __slots__ = ("_children", "_has_waited", "_index", "_own", "_parent", "_scope", "calls", "in_thread", "is_told")
+    __slots__ = ("_children", "_has_waited", "_index", "_keeper", "_parent", "_scope", "calls", "in_thread", "is_told")
 
     def __init__(
         self,
-        own: Own,
+        keeper: Keeper,
         *,
         parent: Branch | None = None,
         index: int = 0,
         scope: Scope | None = None,
         in_thread: bool = False,
     ) -> None:
-        self._own, self._parent, self._index, self._scope = own, parent, index, scope
+        self._keeper, self._parent, self._index, self._scope = keeper, parent, index, scope
         self.in_thread = in_thread
         self._children = 0
         self._has_waited = False
@@ -73,12 +82,14 @@ class Branch:
             task = make(context)
         else:
             self._children += 1
-            child = Branch(self._own, parent=self, index=self._children)
+            child = Branch(self._keeper, parent=self, index=self._children)
             child.is_told = self.is_told
             context.run(_branch.set, child)
             task = make(context)
             task.get_loop().call_soon(child._waits)  # runs right after the task's first stretch
-        self._own(task)
+        if isinstance(task, BranchTask):
+            task.refuse = self._keeper.refuse_race
+        self._keeper.own(task)
         return task
 
     def _waits(self) -> None:
@@ -93,14 +104,14 @@ def current_branch() -> Branch | None:
     return _branch.get()
 
 
-def begin_workflow(own: Own, *, in_thread: bool) -> None:
-    """Make the current context the workflow's first branch. `own` is told of each task it begins."""
-    _branch.set(Branch(own, scope=Scope(), in_thread=in_thread))
+def begin_workflow(keeper: Keeper, *, in_thread: bool) -> None:
+    """Make the current context the workflow's first branch."""
+    _branch.set(Branch(keeper, scope=Scope(), in_thread=in_thread))
 
 
-def begin_alone(own: Own) -> Branch:
+def begin_alone(keeper: Keeper) -> Branch:
     """The same, for a branch that is told nothing any more."""
-    branch = Branch(own, scope=Scope())
+    branch = Branch(keeper, scope=Scope())
     branch.is_told = True
     _branch.set(branch)
     return branch
@@ -130,16 +141,20 @@ class _Factory:
         look = given.get if given is not None else _current
         branch = look(_branch)
         if branch is None or look(running_step) is not None:
-            return self._make(loop, work, {**options, "context": given} if given is not None else options)
+            return self._make(asyncio.Task, loop, work, {**options, "context": given} if given else options)
         return branch.begin(
-            lambda context: self._make(loop, work, {**options, "context": context}), given or copy_context()
+            lambda context: self._make(BranchTask, loop, work, {**options, "context": context}), given or copy_context()
         )
 
     def _make(
-        self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], options: dict[str, Any]
+        self,
+        kind: type[asyncio.Task[Any]],
+        loop: asyncio.AbstractEventLoop,
+        work: Coroutine[Any, Any, Any],
+        options: dict[str, Any],
     ) -> asyncio.Task[Any]:
         made: asyncio.Task[Any] = (
-            self.before(loop, work, **options) if self.before else asyncio.Task(work, loop=loop, **options)
+            self.before(loop, work, **options) if self.before else kind(work, loop=loop, **options)
         )
         return made
 

@@ -130,6 +130,10 @@ class _DryPass(Pass):
     def note(self, row: NewCheckpoint) -> None:
         """Nothing is stored."""
 
+    def refuse_race(self, call: str) -> None:
+        self._met.setdefault(call, _racer())
+        super().refuse_race(call)
+
     def give_up(self) -> None:
         self._is_stuck = True
         self.close(Closing.ENDED, at_once=True)
@@ -225,6 +229,14 @@ def _origins_are_kept() -> Iterator[None]:
         yield
     finally:
         sys.set_coroutine_origin_tracking_depth(before)
+
+
+def _racer() -> Place | None:
+    """The line of the user's code that waits for whichever task is done first."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith((_PACKAGE, asyncio.tasks.__file__)):
+        frame = frame.f_back
+    return None if frame is None else Place(frame.f_code.co_filename, frame.f_lineno)
 
 
 def _caller() -> Place | None:

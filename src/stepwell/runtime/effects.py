@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from stepwell.core.model import Kind, NewCheckpoint
-from stepwell.core.replay import failed_key, intent_key
+from stepwell.core.replay import failed_key, intent_key, verify_key
 from stepwell.errors import Diverged, StepTimeout
 from stepwell.failpoints import failpoint
 from stepwell.running import current_step
@@ -108,6 +108,8 @@ class _Effect:
 
 
 async def _verified(pass_: Pass, call: Call, verify: Verify) -> Any:
+    if pass_.around.replaced is not None:
+        verify = pass_.around.replaced(verify_key(call.key), verify)
     shape = Shape(is_async_function(verify), call.shape.codec)
     asked = call._replace(function=verify, shape=shape, kwargs={})
     return await attempts.invoke(pass_, asked, (current_step().idempotency_key,))

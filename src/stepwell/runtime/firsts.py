@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -123,8 +123,9 @@ async def _states(
     """What has come for each of the waits, and has not been taken by another branch meanwhile."""
     states: dict[str, Event | Child | None] = {}
     asked = list(waits)
+    events = [wait for wait in waits.values() if isinstance(wait, EventWait)]
     while asked:
-        found = await _together(_state(pass_, key, label, waits[label], until) for label in asked)
+        found = await _together(_state(pass_, key, label, waits[label], until, events) for label in asked)
         states |= zip(asked, found, strict=True)
         asked = [label for label in waits if _is_taken(pass_, waits[label], states[label])]
     return states
@@ -140,10 +141,13 @@ async def _together(work: Iterable[Awaitable[Any]]) -> list[Any]:
         return await asyncio.gather(*work)
 
 
-async def _state(pass_: Pass, key: Key, label: str, wait: AnyWait, until: datetime | None) -> Event | Child | None:
+async def _state(
+    pass_: Pass, key: Key, label: str, wait: AnyWait, until: datetime | None, events: Sequence[EventWait]
+) -> Event | Child | None:
     match wait:
         case EventWait():
-            return await pass_.topics.look(pass_, key, wait, until)
+            among = events if wait is events[0] else None  # one look in a call asks whether its topics are the old ones
+            return await pass_.topics.look(pass_, key, wait, until, among=among)
         case ChildCall():
             return await children.begun(pass_, f"{key}/#{label}", wait, is_called=True)
         case TimerWait():

@@ -143,7 +143,7 @@ class Pass:
 
     def begin(self, *, in_thread: bool) -> None:
         """Make the current context the workflow's first branch."""
-        begin_workflow(self._own, in_thread=in_thread)
+        begin_workflow(self, in_thread=in_thread)
 
     # --- names ----------------------------------------------------------------------------------------------------
 
@@ -235,7 +235,7 @@ class Pass:
 
     def begin_undoing(self) -> None:
         """Make the current context the only branch that goes on."""
-        self._undoer = begin_alone(self._own)
+        self._undoer = begin_alone(self)
 
     def is_to_be_told(self, branch: Branch | None) -> bool:
         """Whether the execution is being cancelled and the branch does not know it."""
@@ -318,10 +318,21 @@ class Pass:
 
     async def diverge(self, error: Diverged) -> NoReturn:
         """The code does not fit the history: park the execution, whatever user code does with the exception."""
+        self._park(error)
+        await self.stop()
+
+    def refuse_race(self, call: str) -> None:
+        """The code waits for whichever branch is done first: park the execution. What ends anyway is left alone."""
+        if self.closing is None and self.interruption is None:
+            what = "waits for whichever task is done first, which is another one on another pass"
+            way_out = "let step.first decide, or wait for all with asyncio.gather"
+            message = f"the workflow's {call} {what}; {way_out}"
+            self._park(Diverged(step=call, expected="the same on every pass", met=what, message=message))
+
+    def _park(self, error: Diverged) -> None:
         if self.divergence is None:
             self.divergence = error
         self.close(Closing.DIVERGED)
-        await self.stop()
 
     async def store(self, *rows: NewCheckpoint | FailedAttempt | NewChild) -> None:
         """Return when the rows are durable."""
@@ -432,10 +443,11 @@ class Pass:
         """A task of the engine's that ends with the pass."""
         with outside_the_workflow():
             task = self._loop.create_task(work)
-        self._own(task)
+        self.own(task)
         return task
 
-    def _own(self, task: asyncio.Task[Any]) -> None:
+    def own(self, task: asyncio.Task[Any]) -> None:
+        """It ends with the pass."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

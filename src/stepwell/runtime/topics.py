@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -124,23 +124,33 @@ class Topics:
         None: there is none that was sent in time; from now on one that comes wakes the execution.
         """
         while True:
-            event = await self.look(pass_, key, wait, until, is_only=True)
+            event = await self.look(pass_, key, wait, until, among=(wait,))
             if event is None or (until is not None and event.sent_at > until):
                 return None
             if not self.has_taken(wait, event):
                 return self.take(wait, event), event
 
     async def look(
-        self, pass_: Pass, key: Key, wait: EventWait, until: datetime | None, *, is_only: bool = False
+        self,
+        pass_: Pass,
+        key: Key,
+        wait: EventWait,
+        until: datetime | None,
+        *,
+        among: Sequence[EventWait] | None = None,
     ) -> Event | None:
-        """The next event of the wait's topic, not taken yet. Raises Diverged when the call has waited for another."""
-        receiver = address(key=wait.key, execution_id=pass_.id)
-        position = self._read.get(_topic(wait), 0)
-        look = Look(pass_.id, key, wait.name, receiver, position, _earliest(pass_, wait), until, is_only)
+        """The next event of the wait's topic, not taken yet.
+
+        `among`: all topics that the call waits for. Raises Diverged when it has begun to wait for another.
+        """
+        receiver, position = address(key=wait.key, execution_id=pass_.id), self._read.get(_topic(wait), 0)
+        places = [(one.name, address(key=one.key, execution_id=pass_.id)) for one in among or ()]
+        look = Look(pass_.id, key, wait.name, receiver, position, _earliest(pass_, wait), until, tuple(places) or None)
         found = await outlast(pass_.around, lambda: pass_.around.looks.ask(look))
         if isinstance(found, Elsewhere):
+            met = " or ".join(one.told for one in among or (wait,))
             raise Diverged(
-                step=key, expected=f"a wait for {_told(found.name, key_of(found.address))}", met=f"one for {wait.told}"
+                step=key, expected=f"a wait for {_told(found.name, key_of(found.address))}", met=f"one for {met}"
             )
         return found
 

@@ -258,7 +258,7 @@ class ExecutionRow:
         return max(parts, default=None)
 
     def before(self, step: str | None, *, edited: Container[str]) -> Iterator[tuple[str, StoredCheckpoint]]:
-        """The history before a step's outcome (None: all; empty: nothing), without failures that ended it and intents."""
+        """The history before a step's outcome (None: all; empty: nothing): no failures that ended it, no intents."""
         if step == "":
             return
         at = self.moment_of(step) if step else None

@@ -69,9 +69,9 @@ class Topics:
 
     def look(self, look: Look, *, is_open: bool) -> Found:
         """As Store.look; `is_open`: the execution has not ended."""
-        place, waiter = (look.name, look.address), (look.execution_id, look.key)
-        others = sorted(one for one, topic in self._topics.items() if waiter in topic.waits and one != place)
-        if look.is_only and others:
+        waiter = look.execution_id, look.key
+        begun = sorted(one for one, topic in self._topics.items() if waiter in topic.waits)
+        if look.among is not None and (others := [one for one in begun if one not in look.among]):
             return Elsewhere(*others[0])
         topic = self._of(look.name, look.address)
         if found := next((event for event in topic.events if event.number > first_after(look)), None):

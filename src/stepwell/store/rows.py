@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import msgspec
+
 from stepwell.core.events import execution_of as execution_of_address
 from stepwell.core.events import first_after
 from stepwell.core.model import (
@@ -202,8 +204,14 @@ def look_parameters(looks: Sequence[Look]) -> list[bytes]:
         binary.texts([look.address for look in looks]),
         binary.int8s([first_after(look) for look in looks]),
         binary.timestamptzs([look.until for look in looks]),
-        binary.booleans([look.is_only for look in looks]),
+        binary.texts([_among(look) for look in looks]),
     ]
+
+
+def _among(look: Look) -> str | None:
+    if look.among is None:
+        return None
+    return msgspec.json.encode([{"name": name, "address": address} for name, address in look.among]).decode()
 
 
 def posted_of(row: Row) -> tuple[int, NewEvent]:

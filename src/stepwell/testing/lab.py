@@ -40,7 +40,7 @@ class Lab:
 
         An outcome is a value to return, an exception to raise, or a function, sync or async, that is called with the
         arguments of the step, or the input of the workflow. Of several for a step the first is for the first attempt,
-        and so on; the last one stays.
+        and so on; the last one stays. "charge/verify" is what the effect "charge" is looked for with.
         """
         return self._world.bodies.fake(name, outcomes)
 

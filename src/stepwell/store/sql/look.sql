@@ -2,21 +2,23 @@
 -- the topic's row. A sender either comes before: then this snapshot may have missed its event (`is_blind`), and the caller
 -- looks again; or it finds the registration. Nothing is written where an event is found, nor for an execution that has ended. (`is true` keeps a hashed
 -- subquery from becoming a quadratic join.)
--- A call whose only topic this is, and which is registered for another one, hears of that, and nothing is written for it.
+-- A call that is registered for a topic which is none of those that it now waits for (`among`, where that is said) hears of
+-- that, and nothing is written for it.
 -- Locks: topic, in the order of (name, address), then wait.
 with n as materialized (
     select n.*, found.number, found.sent_at, found.payload,
            coalesce((select p.last from stepwell.topic p where p.name = n.name and p.address = n.address), 0) as last,
            other.name as other_name, other.address as other_address
-    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int8[], $6::timestamptz[], $7::boolean[])
-        with ordinality as n(execution_id, key, name, address, position, until_at, is_only, place)
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int8[], $6::timestamptz[], $7::text[])
+        with ordinality as n(execution_id, key, name, address, position, until_at, among, place)
     left join lateral (
         select v.number, v.sent_at, v.payload from stepwell.event v
         where v.name = n.name and v.address = n.address and v.number > n.position
         order by v.number limit 1) found on true
     left join lateral (
         select w.name, w.address from stepwell.wait w
-        where n.is_only and w.execution_id = n.execution_id and w.key = n.key and (w.name <> n.name or w.address <> n.address)
+        where n.among is not null and w.execution_id = n.execution_id and w.key = n.key
+          and not n.among::jsonb @> jsonb_build_array(jsonb_build_object('name', w.name, 'address', w.address))
         order by w.name, w.address limit 1) other on true
 ), missing as materialized (
     select n.* from n

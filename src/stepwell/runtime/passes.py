@@ -322,8 +322,8 @@ class Pass:
         await self.stop()
 
     def refuse_race(self, call: str) -> None:
-        """The code waits for whichever branch is done first: park the execution. What ends anyway is left alone."""
-        if self.closing is None and self.interruption is None:
+        """The workflow waits for whichever branch is done first: park it. What ends anyway is left alone."""
+        if current_branch() is not None and self.closing is None and self.interruption is None:
             what = "waits for whichever task is done first, which is another one on another pass"
             way_out = "let step.first decide, or wait for all with asyncio.gather"
             message = f"the workflow's {call} {what}; {way_out}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stepwell.connectors import AzureDevOps, VendorError, VendorRejected
-from stepwell.connectors.azure_devops.actions import BATCH, COMMENTS_PAGE
+from stepwell.connectors.azure_devops.work_items import BATCH, COMMENTS_PAGE
 from stepwell.errors import InvalidOption
 from stepwell.testing.connections import GivenConnections, connection
 from stepwell.testing.vendors import FakeAzureDevOps

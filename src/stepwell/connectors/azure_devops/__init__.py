@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stepwell.connectors.azure_devops import triggers, types
-from stepwell.connectors.azure_devops.actions import WorkItemActions
+from stepwell.connectors.azure_devops.actions import AzureDevOpsActions
 from stepwell.connectors.azure_devops.triggers import AzureDevOpsTriggers
 from stepwell.connectors.base import Setting
 from stepwell.connectors.errors import VendorRejected
@@ -11,7 +11,7 @@ from stepwell.connectors.errors import VendorRejected
 WHO_VERSION = "7.1-preview.1"
 
 
-class AzureDevOps(WorkItemActions, AzureDevOpsTriggers):
+class AzureDevOps(AzureDevOpsActions, AzureDevOpsTriggers):
     """One organization of Azure DevOps, through the stored connection of that name.
 
     `AzureDevOps("acme")`; give its methods to `step.run`, and its triggers to `@app.workflow`.
@@ -38,7 +38,9 @@ class AzureDevOps(WorkItemActions, AzureDevOpsTriggers):
     Subscription = types.Subscription
     Notification = types.Notification
     Build = types.Build
+    BuildPage = types.BuildPage
     PullRequest = types.PullRequest
+    PullRequestPage = types.PullRequestPage
     Thread = types.Thread
 
     WorkItemCreated = triggers.WorkItemCreated

@@ -67,7 +67,7 @@ class AzureDevOpsProtocol(HttpConnector):
         version: str = API_VERSION,
     ) -> Answer:
         """The answer of an API below the organization, or below a project of it."""
-        scope = f"/{quote(project, safe='')}" if project else ""
+        scope = f"/{quoted(project)}" if project else ""
         return await self.request(
             method,
             f"{scope}/_apis{path}",
@@ -89,6 +89,11 @@ class AzureDevOpsProtocol(HttpConnector):
                 f"name a project (project=\"...\"), or give connection '{self.connection_name()}' the setting project"
             )
         return found
+
+
+def quoted(name: str) -> str:
+    """A name as one part of a path."""
+    return quote(name, safe="")
 
 
 def _explained(answer: Answer, rejected: Rejected) -> Rejected:

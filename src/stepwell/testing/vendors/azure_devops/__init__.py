@@ -6,12 +6,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from stepwell.testing.vendors.azure_devops.builds import Builds
 from stepwell.testing.vendors.azure_devops.hooks import Hooks
 from stepwell.testing.vendors.azure_devops.records import identity
+from stepwell.testing.vendors.azure_devops.repositories import Repositories
 from stepwell.testing.vendors.azure_devops.work_items import WorkItems
 
 
-class FakeAzureDevOps(WorkItems, Hooks):
+class FakeAzureDevOps(WorkItems, Builds, Repositories, Hooks):
     """An organization in memory that answers version 7.1 at `/{organization}/...`.
 
     A connection for it has the settings `organization` and `base_url`, the served URL with `/fabrikam`. What people do
@@ -24,6 +26,8 @@ class FakeAzureDevOps(WorkItems, Hooks):
             Route("/{organization}/_apis/connectionData", self.guarded(self._connection_data)),
             Route("/{organization}/_apis/projects/{project}", self.guarded(self._project)),
             *self.work_item_routes(),
+            *self.build_routes(),
+            *self.repository_routes(),
             *self.hook_routes(),
         ]
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from stepwell.app.application import App as App
     from stepwell.app.control import Bulk as Bulk
     from stepwell.app.handle import Handle as Handle
+    from stepwell.core.accounts import ApplicationInfo as ApplicationInfo
+    from stepwell.core.accounts import ConnectionInfo as ConnectionInfo
+    from stepwell.core.accounts import Consent as Consent
+    from stepwell.core.accounts import KeyInfo as KeyInfo
     from stepwell.core.dispatching import EventInfo as EventInfo
     from stepwell.core.dispatching import EventTrigger as EventTrigger
     from stepwell.core.model import AuditRecord as AuditRecord
@@ -35,8 +39,10 @@ if TYPE_CHECKING:
     from stepwell.core.triggers import poll as poll
     from stepwell.core.triggers import webhook as webhook
     from stepwell.core.webhooks import WebhookEvent as WebhookEvent
+    from stepwell.errors import AuthorisationFailed as AuthorisationFailed
     from stepwell.errors import Cancelled as Cancelled
     from stepwell.errors import ChildFailed as ChildFailed
+    from stepwell.errors import ConnectionUnusable as ConnectionUnusable
     from stepwell.errors import DatabaseError as DatabaseError
     from stepwell.errors import DatabaseNotReady as DatabaseNotReady
     from stepwell.errors import DatabaseUnavailable as DatabaseUnavailable
@@ -57,12 +63,14 @@ if TYPE_CHECKING:
     from stepwell.errors import StepFailed as StepFailed
     from stepwell.errors import StepTimeout as StepTimeout
     from stepwell.errors import StepwellError as StepwellError
+    from stepwell.errors import UnknownApplication as UnknownApplication
     from stepwell.errors import UnknownConnection as UnknownConnection
     from stepwell.errors import UnknownExecution as UnknownExecution
     from stepwell.errors import UnknownSchedule as UnknownSchedule
     from stepwell.errors import UnknownStep as UnknownStep
     from stepwell.errors import UnknownToken as UnknownToken
     from stepwell.errors import UnknownWorkflow as UnknownWorkflow
+    from stepwell.errors import Unsealable as Unsealable
     from stepwell.running import StepContext as StepContext
     from stepwell.running import current_step as current_step
     from stepwell.runtime.effects import REPEAT as REPEAT
@@ -74,8 +82,10 @@ if TYPE_CHECKING:
     from stepwell.runtime.sync_step import SyncStep as SyncStep
 
 _ERRORS = (
+    "AuthorisationFailed",
     "Cancelled",
     "ChildFailed",
+    "ConnectionUnusable",
     "DatabaseError",
     "DatabaseNotReady",
     "DatabaseUnavailable",
@@ -96,16 +106,22 @@ _ERRORS = (
     "StepFailed",
     "StepTimeout",
     "StepwellError",
+    "UnknownApplication",
     "UnknownConnection",
     "UnknownExecution",
     "UnknownSchedule",
     "UnknownStep",
     "UnknownToken",
     "UnknownWorkflow",
+    "Unsealable",
 )
 
 _HOMES = {
     "App": "stepwell.app.application",
+    "ApplicationInfo": "stepwell.core.accounts",
+    "ConnectionInfo": "stepwell.core.accounts",
+    "Consent": "stepwell.core.accounts",
+    "KeyInfo": "stepwell.core.accounts",
     "EventInfo": "stepwell.core.dispatching",
     "EventRecord": "stepwell.core.model",
     "EventTrigger": "stepwell.core.dispatching",

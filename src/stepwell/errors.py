@@ -20,9 +20,13 @@
     ├── Permanent               raise it in a step: do not retry
     ├── RetryAfter              raise it in a step: retry after this delay
     ├── NotYet                  raise it in a step: it cannot run now, and this is no attempt
-    │   └── NeedsReauthorisation ... because somebody has to connect the account again
+    │   └── ConnectionUnusable  ... because its connection was disabled
+    │       └── NeedsReauthorisation ... because somebody has to connect the account again
     ├── UnknownConnection       no connection has that name
     ├── UnknownToken            no token has that name, or it is revoked
+    ├── UnknownApplication      no application has that name
+    ├── AuthorisationFailed     an account could not be connected
+    ├── Unsealable              what is stored of a secret cannot be opened
     ├── Diverged                the workflow's code no longer fits its history
     ├── LeaseLost               this worker's session has ended; it may write nothing more
     └── DatabaseError
@@ -247,22 +251,32 @@ class NotYet(StepwellError):
     `reason` is what listings show meanwhile.
     """
 
+    is_outside = False  # whether something from outside may let it go on before the delay is over
+
     def __init__(self, delay: DurationLike | float, reason: str) -> None:
         self.delay, self.reason = _delay("NotYet", delay), reason
         super().__init__(reason)
 
 
-class NeedsReauthorisation(NotYet):
+class ConnectionUnusable(NotYet):
+    """A connection was disabled. The execution is parked, and goes on when it is enabled again."""
+
+    LOOK_AGAIN = timedelta(hours=1)  # the backstop: whoever makes it usable wakes those that wait
+    is_outside = True
+
+    def __init__(self, connection: str, reason: str = "is disabled") -> None:
+        self.connection = connection
+        super().__init__(self.LOOK_AGAIN, f"connection '{connection}' {reason}")
+
+
+class NeedsReauthorisation(ConnectionUnusable):
     """The credentials of a connection are refused and cannot be renewed: somebody has to connect the account again.
 
     The execution is parked, and goes on when that has been done.
     """
 
-    LOOK_AGAIN = timedelta(hours=1)  # the backstop: reconnecting wakes those that wait
-
     def __init__(self, connection: str) -> None:
-        self.connection = connection
-        super().__init__(self.LOOK_AGAIN, f"connection '{connection}' needs re-authorisation")
+        super().__init__(connection, "needs re-authorisation")
 
 
 class UnknownConnection(StepwellError):
@@ -280,6 +294,37 @@ class UnknownToken(StepwellError):
         self.token, self.known = token, tuple(sorted(known))
         have = f"there are: {', '.join(self.known)}" if self.known else "there are none"
         super().__init__(f"no token is called '{token}'; {have}")
+
+
+class UnknownApplication(StepwellError):
+    """No application has that name."""
+
+    def __init__(self, application: str) -> None:
+        self.application = application
+        super().__init__(
+            f"there is no application '{application}'; `stepwell applications add {application}` makes one"
+        )
+
+
+class AuthorisationFailed(StepwellError):
+    """An account could not be connected: `reason`, in the vendor's words if there are any. `connection` may be None."""
+
+    def __init__(self, connection: str | None, reason: str) -> None:
+        self.connection, self.reason = connection, reason
+        what = f"connection '{connection}'" if connection else "the account"
+        super().__init__(f"{what} could not be connected: {reason}")
+
+
+class Unsealable(StepwellError):
+    """What is stored of a secret cannot be opened: `table`, `row`, `column` and `key_id` say which, `reason` why."""
+
+    def __init__(self, table: str, row: str, column: str, *, key_id: str | None, reason: str) -> None:
+        self.table, self.row, self.column, self.key_id, self.reason = table, row, column, key_id, reason
+        sealed = f"sealed with key '{key_id}'" if key_id else "sealed"
+        super().__init__(
+            f"{column} of {table} '{row}', {sealed}, cannot be opened: {reason}. Put the key back into STEPWELL_KEYS or"
+            " the key file, or set the secret again"
+        )
 
 
 def _delay(where: str, delay: DurationLike | float) -> timedelta:

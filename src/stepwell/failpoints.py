@@ -26,6 +26,8 @@ POINTS = (
     "in_schedule_tick",
     "before_webhook_answer",
     "in_migration",
+    "after_token_answer",
+    "in_key_rotation",
 )
 
 _SIGNALS = {"kill": "SIGKILL", "pause": "SIGSTOP"}

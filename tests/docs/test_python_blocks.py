@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from stepwell import App
+from stepwell.sealing import new_key
 from tests.docs.pages import ROOT, USER_PAGES, Page
 
 PROGRAMS = [page for page in USER_PAGES if page.program]
@@ -52,6 +53,7 @@ async def test_program_of_a_page_prints_what_the_page_says(
     page: Page, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STEPWELL_DATABASE_URL", database_url)
+    monkeypatch.setenv("STEPWELL_KEYS", new_key("docs").text())
     expected = "".join(block.text for block in page.blocks_of("text") if "output" in block.marks)
 
     with contextlib.redirect_stdout(io.StringIO()) as printed:

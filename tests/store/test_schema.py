@@ -40,6 +40,7 @@ def test_every_table_and_view_has_a_comment(raw: Raw) -> None:
         "worker", "execution", "checkpoint", "attempt", "audit", "topic", "event", "wait", "outbox", "schedule",
         "trigger", "dispatch", "migration", "searchable", "upkeep", "leftover", "budget", "place", "token",
         "hook", "intake", "delivery", "deliveries",
+        "application", "connection", "need", "authorisation", "connections",
         "executions", "steps", "workers", "events", "waits", "schedules", "triggers",
     }  # fmt: skip
     assert [name for name, comment in rows if not comment] == []

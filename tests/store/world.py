@@ -78,6 +78,8 @@ _TIMES = {
     "delivery": ("received_at",),
     "searchable": ("created_at", "finished_at"),
     "upkeep": ("reached_at",),
+    "authorisation": ("expires_at",),
+    "connection": ("expires_at", "refreshed_at", "renewing_at", "checked_at"),
     "budget": ("full_at", "opens_at"),
     "place": ("turn_at",),
     "token": ("created_at", "last_used_at", "expires_at", "revoked_at"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 from uuid import UUID
@@ -16,6 +17,7 @@ from stepwell.app.checks import (
     checked_deadline,
     execution_id_of,
 )
+from stepwell.app.connections import AccountCalls
 from stepwell.app.control import ControlCalls
 from stepwell.app.decorator import Decorator
 from stepwell.app.events import Events
@@ -51,7 +53,7 @@ MAX_PAGE = 10_000  # executions with their payloads, all in memory
 AnyWorkflow = Workflow[..., Any] | str
 
 
-class App(Events, ControlCalls, ScheduleCalls, TokenCalls):
+class App(Events, ControlCalls, ScheduleCalls, TokenCalls, AccountCalls):
     """The workflows of a program and the database in which their executions live.
 
     Without a URL the database is that of STEPWELL_DATABASE_URL, else an embedded PostgreSQL in `.stepwell/`. It is
@@ -429,7 +431,8 @@ class App(Events, ControlCalls, ScheduleCalls, TokenCalls):
         """A worker that has not begun, for a program that runs it itself. The code's triggers are now in force."""
         store = (await self._open()).store
         await put_in_force(store, self.registry)
-        return Worker(store, self.registry, chosen)
+        lent = (await self._open_accounts()).connected
+        return Worker(store, self.registry, replace(chosen, connected=chosen.connected or lent))
 
 
 def _one_each(values: Sequence[object], keys: Sequence[str] | None) -> Sequence[str | None]:

@@ -55,6 +55,11 @@ class PostgresDatabase:
             raise InvalidOption("the embedded database is not open yet")
         return url
 
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it is the embedded server's."""
+        return self._url is None
+
     async def close(self) -> None:
         if self._store is not None:
             await self._store.close()

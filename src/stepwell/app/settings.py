@@ -12,6 +12,8 @@ EMBEDDED_FOLDER = "STEPWELL_FOLDER"
 SCHEMA = "STEPWELL_SCHEMA"
 MIGRATE = "STEPWELL_MIGRATE"
 EGRESS_ALLOW = "STEPWELL_EGRESS_ALLOW"
+KEYS = "STEPWELL_KEYS"
+KEY_FILE = "STEPWELL_KEY_FILE"
 
 
 def database_url(given: str | None = None) -> str | None:
@@ -40,3 +42,14 @@ def may_migrate() -> bool:
 def egress_allowed() -> tuple[str, ...]:
     """What connectors may reach beyond the public internet: STEPWELL_EGRESS_ALLOW, separated by commas."""
     return tuple(filter(None, (part.strip() for part in os.environ.get(EGRESS_ALLOW, "").split(","))))
+
+
+def keys() -> str | None:
+    """The keys that encrypt credentials: STEPWELL_KEYS, as `id:base64` with commas between, the newest first."""
+    return os.environ.get(KEYS) or None
+
+
+def key_file() -> Path | None:
+    """A file with such keys, one a line: STEPWELL_KEY_FILE."""
+    text = os.environ.get(KEY_FILE)
+    return Path(text).absolute() if text else None

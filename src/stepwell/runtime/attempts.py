@@ -114,12 +114,14 @@ def step_failed(key: Key, value: bytes) -> StepFailed:
 async def perform(pass_: Pass, call: Call, body: Body, *, is_deferrable: bool = False) -> Any:
     """The outcome of a call that has none yet. A deferrable one raises Deferred instead of waiting long for a retry."""
     attempt = pass_.replay.attempt(call.key)
-    retry_at, reason = pass_.replay.retry_at(call.key), ""
+    retry_at, reason, is_outside = pass_.replay.retry_at(call.key), "", False
     while True:
         if retry_at is not None:
             reason = reason or f"step '{call.key}' is tried again (attempt {attempt})"
             if is_deferrable and retry_at - pass_.now() > pass_.around.short_wait:
-                raise Deferred(Wait(retry_at, reason))
+                raise Deferred(Wait(retry_at, reason, is_outside))
+            if is_outside:
+                await pass_.block(Wait(retry_at, reason, is_outside))
             await pass_.wait_until(retry_at, reason)
         await pass_.begin_work(call.key)
         try:
@@ -128,6 +130,7 @@ async def perform(pass_: Pass, call: Call, body: Body, *, is_deferrable: bool = 
                 return value
             if isinstance(error, NotYet):
                 retry_at, reason = pass_.now() + error.delay, f"step '{call.key}': {error.reason}"
+                is_outside = error.is_outside
                 continue
             delay = delay_after(error, call.retry, attempt, random=pass_.around.random)
             if delay is None:
@@ -135,7 +138,7 @@ async def perform(pass_: Pass, call: Call, body: Body, *, is_deferrable: bool = 
             retry_at = pass_.now() + delay
             stored = encode_failure(failure_of(error, attempts=attempt))
             await pass_.store(FailedAttempt(pass_.id, call.key, attempt, retry_at, stored))
-            attempt, reason = attempt + 1, ""
+            attempt, reason, is_outside = attempt + 1, "", False
         except asyncio.CancelledError:
             if pass_.closing is None and not pass_.is_stray:
                 _note_cancelled(pass_, call)

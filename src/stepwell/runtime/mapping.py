@@ -121,12 +121,13 @@ class _Map:
             await self._pass.block(self._wait())
 
     def _wait(self) -> Wait:
-        """The earliest retry, and all the children."""
+        """The earliest retry, and all the children, or what an item needs from outside."""
         until = min((wait.until for wait in self._waits if wait.until), default=None)
-        outside = sum(wait.is_outside for wait in self._waits)
-        if outside:
-            return Wait(until, f"{outside} {'child' if outside == 1 else 'children'} of '{self._call.key}'", True)
-        return min(self._waits)
+        outside = [wait for wait in self._waits if wait.is_outside]
+        children = sum(wait.until is None for wait in outside)
+        if children:
+            return Wait(until, f"{children} {'child' if children == 1 else 'children'} of '{self._call.key}'", True)
+        return Wait(until, outside[0].reason, True) if outside else min(self._waits)
 
     def results(self) -> list[Any]:
         return [self._results[index] for index in range(len(self._results))]

@@ -11,6 +11,7 @@ from datetime import timedelta
 from random import SystemRandom
 from typing import Any
 
+from stepwell.core.connections import Connected
 from stepwell.core.model import Claimed, ExecutionId, SessionId, WorkerInfo
 from stepwell.core.polling import SUSPECT_CRASHES
 from stepwell.errors import DatabaseError, LeaseLost
@@ -43,6 +44,7 @@ class WorkerSettings:
     cancel_grace: timedelta = timedelta(minutes=5)
     random: Callable[[], float] = SystemRandom().random
     replaced: Replaced | None = None
+    connected: Connected | None = None  # where connectors find connections, unless they know already
 
 
 DEFAULTS = WorkerSettings()

@@ -16,6 +16,7 @@ from stepwell.core.polling import FIRST_CLAIM_SIZE, Head, next_claim_size, next_
 from stepwell.core.retry import Retry
 from stepwell.errors import DatabaseError, DatabaseNotReady, DatabaseUnavailable, InvalidOption, LeaseLost
 from stepwell.failpoints import failpoint
+from stepwell.running import connected
 from stepwell.runtime.branches import counted_tasks
 from stepwell.runtime.registry import Registry
 from stepwell.runtime.shift import Shift, WorkerSettings, open_shift
@@ -69,6 +70,8 @@ class Worker:
 
         Raises DatabaseNotReady when the first session cannot be opened because of it: that takes an operator.
         """
+        if connected.get() is None:
+            connected.set(self._settings.connected)
         async with AsyncExitStack() as stack:
             stack.enter_context(counted_tasks())
             stack.callback(self._store.subscribe(self._hear))

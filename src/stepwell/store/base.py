@@ -52,6 +52,7 @@ from stepwell.core.model import (
 from stepwell.core.schedule import Cursor, Decision, DueSchedules, Schedule, ScheduleSpec
 from stepwell.core.status import Status
 from stepwell.core.tokens import Admission, NewToken, Token
+from stepwell.core.vault import Authorisation, StoredApplication, StoredConnection, StoredEndpoints
 from stepwell.core.webhooks import Accepted, Delivery, DeliveryFilter, HookSpec, NewDelivery
 
 
@@ -338,6 +339,70 @@ class Tokens(Protocol):
         """
 
 
+class Renewal(Protocol):
+    """One connection whose tokens nobody else renews meanwhile, in any process."""
+
+    connection: StoredConnection  # as it is now
+
+    async def keep(self, changed: StoredConnection) -> bool:
+        """Store it; False: what is stored is no longer what `connection` said. Ends the renewal.
+
+        Raises DatabaseUnavailable when the connection to the database was lost: nobody knows whether it is stored.
+        """
+
+
+class Vault(Protocol):
+    """Applications and connections. What is secret in them is sealed before it comes here."""
+
+    async def add_application(self, new: StoredApplication) -> bool:
+        """False: the name is taken."""
+
+    async def change_application(self, changed: StoredApplication) -> bool:
+        """Store it in the place of the one with its revision. False: that has changed since, or was removed."""
+
+    async def applications(self, name: str | None = None) -> Sequence[StoredApplication]:
+        """One, or all by their names."""
+
+    async def remove_application(self, name: str) -> bool:
+        """False: it is not there, or connections belong to it."""
+
+    async def add_connection(self, new: StoredConnection) -> bool:
+        """False: the name is taken."""
+
+    async def change_connection(self, changed: StoredConnection, *, has_hooks_changed: bool) -> bool:
+        """Store it in the place of the one with its revision. False: that has changed since, or was removed.
+
+        One that is ok then lets every execution go on that waits for it, also one that just begins to.
+        """
+
+    async def connections(self, name: str | None = None) -> Sequence[StoredConnection]:
+        """One, or all by their names."""
+
+    async def remove_connection(self, name: str) -> bool:
+        """False: it is not there. Executions that wait for it go on, and find it unknown."""
+
+    async def note_check(self, name: str, error: str | None) -> bool:
+        """Note that it was checked now, and what that met. False: it is not there."""
+
+    async def need(self, name: str, execution_id: ExecutionId) -> bool:
+        """Note that an execution waits until the connection is ok. False: it is, or it is not there."""
+
+    def renewal(self, name: str) -> AbstractAsyncContextManager[Renewal | None]:
+        """Renew the tokens of a connection, one at a time over all processes. None: it is not there.
+
+        That it began is stored before the block.
+        """
+
+    async def begin_authorisation(self, new: Authorisation, *, valid_for: timedelta) -> None:
+        """Remember that a person is asked for consent."""
+
+    async def redeem_authorisation(self, state: bytes) -> Authorisation | None:
+        """Take what was asked for. None: unknown, redeemed before, or expired."""
+
+    async def endpoints(self) -> StoredEndpoints:
+        """What verifies deliveries. Every change of it lets the intake's revision grow in the same statement."""
+
+
 class Upkeep(Protocol):
     """What workers do beside executions, a piece at a time. Nothing waits for it, and it waits for nothing.
 
@@ -377,6 +442,7 @@ class Backend(Store, Control, Reader, Upkeep, Wakeups, Protocol):
     budgets: Budgets
     inbox: Inbox
     tokens: Tokens
+    vault: Vault
 
     async def open(self) -> None:
         """Connect. Raises DatabaseUnavailable or DatabaseNotReady."""

@@ -48,7 +48,7 @@ from stepwell.core.model import (
 )
 from stepwell.core.status import Status
 from stepwell.errors import LeaseLost
-from stepwell.store.base import Catalog, Inbox, Pulse, Tokens, Transaction, Triggers
+from stepwell.store.base import Catalog, Inbox, Pulse, Tokens, Transaction, Triggers, Vault
 from stepwell.store.clock import VirtualClock
 from stepwell.store.identity import new_id
 from stepwell.store.memory_budgets import MemoryBudgets
@@ -62,6 +62,7 @@ from stepwell.store.memory_rows import ENDED_PARENT, ExecutionRow, WorkerRow, Wr
 from stepwell.store.memory_tokens import MemoryTokens
 from stepwell.store.memory_topics import Topics
 from stepwell.store.memory_triggers import MemoryTriggers
+from stepwell.store.memory_vault import MemoryVault
 from stepwell.store.memory_words import why
 
 SESSIONS_PER_REAP = 100
@@ -96,6 +97,7 @@ class MemoryStore(MemoryMail, MemoryControl):
         self._budgets = MemoryBudgets(self.now)
         self.budgets: Budgets = self._budgets
         self.catalog: Catalog = MemoryCatalog(self, lock=self._lock, now=self.now, hint=self._hint)
+        self.vault: Vault = MemoryVault(self, self._inbox.change_secrets, lock=self._lock, now=self.now)
 
     async def open(self) -> None:
         """Nothing is to be connected."""
@@ -353,6 +355,12 @@ class MemoryStore(MemoryMail, MemoryControl):
             if any(woken):
                 self._hint_work()
             return Sent(is_new=True, waiting=waiting)
+
+    def let_go_on(self, ids: Iterable[ExecutionId], reason: str) -> None:
+        """What these executions waited for has come."""
+        woken = [row.signal(self.clock.now(), reason) for row in self._known(sorted(ids))]
+        if any(woken):
+            self._hint_work()
 
     async def look(self, looks: Sequence[Look]) -> Sequence[Found]:
         with self._lock:

@@ -43,7 +43,7 @@ from stepwell.core.model import (
 from stepwell.core.status import Status
 from stepwell.errors import DatabaseUnavailable, EmbeddedUnavailable, LeaseLost
 from stepwell.store import binary, rows
-from stepwell.store.base import Catalog, Inbox, Pulse, Tokens, Transaction, Triggers
+from stepwell.store.base import Catalog, Inbox, Pulse, Tokens, Transaction, Triggers, Vault
 from stepwell.store.budgets import PostgresBudgets
 from stepwell.store.catalog import PostgresCatalog
 from stepwell.store.connect import Route, find_route, unavailable, with_lock_timeout, with_plans_for_values
@@ -59,6 +59,7 @@ from stepwell.store.tokens import PostgresTokens
 from stepwell.store.transaction import Transactions
 from stepwell.store.triggers import PostgresTriggers
 from stepwell.store.upkeep import PostgresUpkeep
+from stepwell.store.vault import PostgresVault
 from stepwell.store.wire import Line, Rows, Wire
 
 log = logging.getLogger("stepwell.store")
@@ -71,13 +72,13 @@ ITEMS_PAGE = 2_000  # rows of a map read at once: bounds memory, and few round t
 class PostgresStore(PostgresControl):
     """Keeps the Backend protocol on one PostgreSQL schema.
 
-    Eight pinned connections, each opened when it is first needed. Flushes have their own, so that nothing delays a
+    Nine pinned connections, each opened when it is first needed. Flushes have their own, so that nothing delays a
     step; reading has, so that no long listing delays a claim; starts and sent events have, because one may wait for a
     transaction of somebody else's that has started the same key: for five seconds, or, behind a pooler, which takes no
     settings, for as long as that is open; looking for events has, because it waits for those who send them; listings
-    have a second one, with plans of their own; upkeep has one, and so have deliveries of webhooks. The main one, which
-    hears hints, carries the rest. A lost connection is replaced by the next call; a call whose connection was lost
-    raises DatabaseUnavailable, its outcome unknown.
+    have a second one, with plans of their own; upkeep has one, and so have deliveries of webhooks, and credentials.
+    The main one, which hears hints, carries the rest. A lost connection is replaced by the next call; a call whose
+    connection was lost raises DatabaseUnavailable, its outcome unknown.
     """
 
     def __init__(self, url: str, *, schema: str = DEFAULT_SCHEMA, revive: Callable[[], object] | None = None) -> None:
@@ -103,6 +104,8 @@ class PostgresStore(PostgresControl):
         accept = partial(self._run, on=self._deliveries)
         self.inbox: Inbox = PostgresInbox(self._run, read=self._read, accept=accept)
         self.tokens: Tokens = PostgresTokens(self._run)
+        self._credentials = Line(self._impatient_route)
+        self.vault: Vault = PostgresVault(partial(self._run, on=self._credentials), self.route, self.schema)
 
     async def open(self) -> None:
         route = await self.route()
@@ -116,7 +119,7 @@ class PostgresStore(PostgresControl):
         await self._transactions.close()
         for line in (
             self._main, self._flushes, self._starts, self._reads, self._waits, self._finds, self._chores,
-            self._deliveries,
+            self._deliveries, self._credentials,
         ):  # fmt: skip
             line.close()
 

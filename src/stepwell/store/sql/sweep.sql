@@ -33,6 +33,8 @@ with gone as materialized (
     delete from stepwell.searchable where execution_id in (select execution_id from gone)
 ), waits as (
     delete from stepwell.wait where execution_id in (select execution_id from gone)
+), needs as (
+    delete from stepwell.need where execution_id in (select execution_id from gone)
 ), topics as (
     delete from stepwell.topic where address like 'x:%' and address in (select 'x:' || execution_id from gone)
     returning name, address

@@ -1,0 +1,1 @@
+"""Applications and connections: kept sealed, lent to connectors, renewed, and connected again."""

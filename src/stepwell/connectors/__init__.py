@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stepwell.connectors.base import action as action
     from stepwell.connectors.base import action_key as action_key
     from stepwell.connectors.base import may_be_a_repeat as may_be_a_repeat
+    from stepwell.connectors.clickup import ClickUp as ClickUp
     from stepwell.connectors.errors import VendorBusy as VendorBusy
     from stepwell.connectors.errors import VendorError as VendorError
     from stepwell.connectors.errors import VendorRejected as VendorRejected
@@ -29,6 +30,7 @@ _HOMES = {
     "ActionInfo": "stepwell.connectors.base",
     "Answer": "stepwell.connectors.outcome",
     "AzureDevOps": "stepwell.connectors.azure_devops",
+    "ClickUp": "stepwell.connectors.clickup",
     "Connector": "stepwell.connectors.base",
     "HTTP": "stepwell.connectors.http_api",
     "HttpConnector": "stepwell.connectors.http",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 from uuid import uuid4
 
 from stepwell.core.connections import Connection
 from stepwell.core.duration import DurationLike
+from stepwell.core.ids import time_of
 from stepwell.core.triggers import WebhookTrigger
 from stepwell.core.triggers import reconcile as lost_and_found
 from stepwell.core.webhooks import Found
@@ -150,3 +152,17 @@ def may_be_a_repeat() -> bool:
     """Whether the running action may have been called before for the same purpose. False only if it surely was not."""
     step = running_step.get()
     return step is not None and step.may_be_a_repeat
+
+
+CLOCKS_DIFFER_BY = timedelta(minutes=10)  # ours and a vendor's, at the most
+
+
+def not_before() -> datetime | None:
+    """The time before which the running step can have had no effect anywhere; None if that is not known.
+
+    It is when its execution was accepted, which is part of the execution's id, less what clocks may differ by.
+    """
+    step = running_step.get()
+    if step is None or step.execution_id.version != 7:
+        return None
+    return time_of(step.execution_id) - CLOCKS_DIFFER_BY

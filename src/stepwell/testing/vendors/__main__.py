@@ -13,7 +13,7 @@ import uvicorn
 
 from stepwell.testing import vendors
 
-FAKES = {"azure-devops": "FakeAzureDevOps"}
+FAKES = {"azure-devops": "FakeAzureDevOps", "clickup": "FakeClickUp"}
 
 
 async def serve(vendor: str, *, port: int, options: dict[str, Any]) -> None:

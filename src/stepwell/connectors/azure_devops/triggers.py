@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
+from stepwell.connectors.azure_devops.reconcile import AzureDevOpsReconcile
 from stepwell.connectors.azure_devops.types import moment, person
-from stepwell.connectors.base import Connector
 from stepwell.connectors.events import ConnectorEvent
+from stepwell.core.duration import DurationLike
 from stepwell.core.triggers import WebhookTrigger
 from stepwell.errors import InvalidValue
 
@@ -257,23 +258,24 @@ class BuildCompleted(ConnectorEvent[BuildPayload]):
         }
 
 
-class AzureDevOpsTriggers(Connector):
+class AzureDevOpsTriggers(AzureDevOpsReconcile):
     """Triggers for deliveries of service hooks. Annotate the workflow's parameter with the event that each one names.
 
-    `id` names the trigger, by default as the workflow.
+    `id` names the trigger, by default as the workflow. `reconcile`, a duration such as "15m", lets it also ask the
+    vendor so often for events whose deliveries were lost; each starts one execution, whichever way it comes.
     """
 
-    def on_work_item_created(self, *, id: str | None = None) -> WebhookTrigger:
+    def on_work_item_created(self, *, reconcile: DurationLike | None = None, id: str | None = None) -> WebhookTrigger:
         """Start an execution for each new work item, with a `WorkItemCreated`."""
-        return self.trigger("workitem.created", id=id)
+        return self.trigger("workitem.created", id=id, reconcile=reconcile, find=self.find_created)
 
-    def on_work_item_updated(self, *, id: str | None = None) -> WebhookTrigger:
+    def on_work_item_updated(self, *, reconcile: DurationLike | None = None, id: str | None = None) -> WebhookTrigger:
         """Start an execution for each update of a work item, with a `WorkItemUpdated`."""
-        return self.trigger("workitem.updated", id=id)
+        return self.trigger("workitem.updated", id=id, reconcile=reconcile, find=self.find_updated)
 
-    def on_work_item_commented(self, *, id: str | None = None) -> WebhookTrigger:
+    def on_work_item_commented(self, *, reconcile: DurationLike | None = None, id: str | None = None) -> WebhookTrigger:
         """Start an execution for each comment on a work item, with a `WorkItemCommented`."""
-        return self.trigger("workitem.commented", id=id)
+        return self.trigger("workitem.commented", id=id, reconcile=reconcile, find=self.find_commented)
 
     def on_work_item_deleted(self, *, id: str | None = None) -> WebhookTrigger:
         """Start an execution for each deleted work item, with a `WorkItemDeleted`."""
@@ -287,14 +289,16 @@ class AzureDevOpsTriggers(Connector):
         """Start an execution for each push, with a `GitPush`."""
         return self.trigger("git.push", id=id)
 
-    def on_pull_request_created(self, *, id: str | None = None) -> WebhookTrigger:
+    def on_pull_request_created(
+        self, *, reconcile: DurationLike | None = None, id: str | None = None
+    ) -> WebhookTrigger:
         """Start an execution for each new pull request, with a `PullRequestCreated`."""
-        return self.trigger("git.pullrequest.created", id=id)
+        return self.trigger("git.pullrequest.created", id=id, reconcile=reconcile, find=self.find_created_pull_requests)
 
     def on_pull_request_updated(self, *, id: str | None = None) -> WebhookTrigger:
         """Start an execution for each change of a pull request, with a `PullRequestUpdated`."""
         return self.trigger("git.pullrequest.updated", id=id)
 
-    def on_build_completed(self, *, id: str | None = None) -> WebhookTrigger:
+    def on_build_completed(self, *, reconcile: DurationLike | None = None, id: str | None = None) -> WebhookTrigger:
         """Start an execution for each build that has ended, with a `BuildCompleted`."""
-        return self.trigger("build.complete", id=id)
+        return self.trigger("build.complete", id=id, reconcile=reconcile, find=self.find_completed_builds)

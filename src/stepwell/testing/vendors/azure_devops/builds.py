@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -89,6 +90,8 @@ class Builds(Organization):
     async def _list_builds(self, request: Request) -> Response:
         query = request.query_params
         found = [build for build in self._newest(self.project(request.path_params["project"])) if _fits(build, query)]
+        if query.get("queryOrder") == "finishTimeAscending":
+            found.sort(key=lambda build: (str(build.get("finishTime") or ""), build["id"]))
         start, top = int(query.get("continuationToken", 0)), int(query.get("$top", 1000))
         more = {"x-ms-continuationtoken": str(start + top)} if start + top < len(found) else {}
         return JSONResponse(listed(found[start : start + top]), headers=more)
@@ -100,6 +103,9 @@ class Builds(Organization):
 def _fits(build: Json, query: Any) -> bool:
     definitions = [int(id) for id in query.get("definitions", "").split(",") if id]
     wanted = {"sourceBranch": "branchName", "status": "statusFilter", "result": "resultFilter"}
+    since = query.get("minTime")
+    if since and datetime.fromisoformat(build.get("finishTime") or build["queueTime"]) < datetime.fromisoformat(since):
+        return False
     return (not definitions or build["definition"]["id"] in definitions) and all(
         query.get(parameter) in (None, build.get(name)) for name, parameter in wanted.items()
     )

@@ -46,6 +46,7 @@ class Organization(FakeVendor):
         self.base = f"https://dev.azure.com/{organization}"
         self.projects = {name.lower(): Project(name) for name in projects}
         self.items: dict[int, Item] = {}
+        self.log: list[tuple[int, int]] = []  # every revision of every work item
         self._ids = count(first_id)
         super().__init__(tokens=tokens)
 

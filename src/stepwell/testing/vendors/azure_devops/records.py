@@ -93,23 +93,32 @@ class Item:
             "url": url,
         }
 
-    def update(self, base: str) -> Json:
-        """Its latest revision, as an update: what was before and what is now."""
-        before, after = (self.revisions[-2] if self.rev > 1 else {}), self.fields
+    def update(self, base: str, *, rev: int | None = None) -> Json:
+        """One of its revisions, the latest by default, as an update: what was before and what is after it."""
+        at = rev or self.rev
+        before, after = (self.revisions[at - 2] if at > 1 else {}), self.revisions[at - 1]
         changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
         return {
-            "id": self.rev,
+            "id": at,
             "workItemId": self.id,
-            "rev": self.rev,
+            "rev": at,
             "revisedBy": after["System.ChangedBy"],
             "revisedDate": "9999-01-01T00:00:00Z",
             "fields": {
-                "System.Rev": {"oldValue": self.rev - 1, "newValue": self.rev},
+                "System.Rev": {"oldValue": at - 1, "newValue": at},
                 **{name: _change(before, after, name) for name in changed},
             },
-            "url": f"{base}/{self.project.id}/_apis/wit/workItems/{self.id}/updates/{self.rev}",
-            "revision": self.answer(base),
+            "url": f"{base}/{self.project.id}/_apis/wit/workItems/{self.id}/updates/{at}",
         }
+
+    def reported(self, rev: int) -> Json:
+        """A revision as the log for reports has it: people as texts, and no long texts."""
+        fields = {
+            name: f"{value['displayName']} <{value['uniqueName']}>" if isinstance(value, dict) else value
+            for name, value in self.revisions[rev - 1].items()
+            if name not in ("System.History", "System.Description")
+        }
+        return {"id": self.id, "rev": rev, "fields": {**fields, "System.Rev": rev}}
 
 
 def _change(before: Json, after: Json, name: str) -> Json:

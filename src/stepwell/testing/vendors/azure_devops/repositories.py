@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
 from itertools import count
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -114,12 +115,14 @@ class Repositories(Organization):
     async def _list_pull_requests(self, request: Request) -> Response:
         query, repository = request.query_params, request.path_params.get("repository")
         status, target = query.get("searchCriteria.status", "active"), query.get("searchCriteria.targetRefName")
+        since = datetime.fromisoformat(query.get("searchCriteria.minTime", "1970-01-01T00:00:00Z"))
         found = [
             one
             for one in reversed(self.pull_requests.values())
             if status in ("all", one["status"])
             and target in (None, one["targetRefName"])
             and repository in (None, one["repository"]["name"], one["repository"]["id"])
+            and datetime.fromisoformat(one["creationDate"]) >= since
         ]
         skip, top = int(query.get("$skip", 0)), int(query.get("$top", 101))
         return JSONResponse(listed(found[skip : skip + top]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -35,6 +36,8 @@ class WorkItems(Organization):
                 Route(f"{api}/workitems/{{id:int}}", self.guarded(self._get), methods=["GET"]),
                 Route(f"{api}/workitems/{{id:int}}", self.guarded(self._update), methods=["PATCH"]),
                 Route(f"{api}/workitems/{{id:int}}", self.guarded(self._delete), methods=["DELETE"]),
+                Route(f"{api}/reporting/workitemrevisions", self.guarded(self._report)),
+                Route(f"{api}/workItems/{{id:int}}/updates", self.guarded(self._updates)),
                 Route(f"{api}/workItems/{{id:int}}/revisions/{{rev:int}}", self.guarded(self._revision)),
                 Route(f"{api}/workItems/{{id:int}}/comments", self.guarded(self._list_comments), methods=["GET"]),
                 Route(f"{api}/workItems/{{id:int}}/comments", self.guarded(self._comment), methods=["POST"]),
@@ -66,6 +69,7 @@ class WorkItems(Organization):
             **(fields or {}),
         }
         item = self.items[values["System.Id"]] = Item(values["System.Id"], place, [values])
+        self.log.append((item.id, 1))
         self.ledger.record("work item created", item.id)
         self.happened("workitem.created", item.answer(self.base), place)
         return item
@@ -80,9 +84,10 @@ class WorkItems(Organization):
         if after == {name: value for name, value in item.fields.items() if name != "System.History"}:
             return item
         changed = {"System.ChangedDate": text_of(self.now()), "System.ChangedBy": identity(self.user, self.base)}
-        item.revisions.append({**after, **changed})
+        self._revise(item, {**after, **changed})
         self.ledger.record("work item updated", id)
-        self.happened("workitem.updated", item.update(self.base), item.project)
+        update = {**item.update(self.base), "revision": item.answer(self.base)}
+        self.happened("workitem.updated", update, item.project)
         return item
 
     def comment_on_work_item(self, id: int, text: str) -> Json:
@@ -121,9 +126,13 @@ class WorkItems(Organization):
         """A person takes a work item out of the recycle bin: a revision of its own."""
         item = self.items[id]
         item.is_deleted = False
-        item.revisions.append({**item.fields, "System.ChangedDate": text_of(self.now())})
+        self._revise(item, {**item.fields, "System.ChangedDate": text_of(self.now())})
         self.ledger.record("work item restored", id)
         self.happened("workitem.restored", item.answer(self.base), item.project)
+
+    def _revise(self, item: Item, fields: Json) -> None:
+        item.revisions.append(fields)
+        self.log.append((item.id, item.rev))
 
     def _item(self, request: Request) -> Item:
         item = self.items.get(request.path_params["id"])
@@ -141,6 +150,25 @@ class WorkItems(Organization):
         if not 1 <= rev <= item.rev:
             raise _missing(item.id)
         return JSONResponse(item.answer(self.base, rev=rev))
+
+    async def _updates(self, request: Request) -> Response:
+        item, query = self._item(request), request.query_params
+        skip, top = int(query.get("$skip", 0)), int(query.get("$top", 200))
+        revisions = range(1, item.rev + 1)[skip : skip + top]
+        return JSONResponse(listed([item.update(self.base, rev=rev) for rev in revisions]))
+
+    async def _report(self, request: Request) -> Response:
+        """The log of revisions, from a watermark or a time."""
+        query = request.query_params
+        start, size = int(query.get("continuationToken", 0)), int(query.get("$maxPageSize", 1000))
+        since = datetime.fromisoformat(query.get("startDateTime", "1970-01-01T00:00:00Z"))
+        page = self.log[start : start + size]
+        reported = [self.items[id].reported(rev) for id, rev in page if not self.items[id].is_deleted]
+        late = [one for one in reported if datetime.fromisoformat(one["fields"]["System.ChangedDate"]) > since]
+        end = start + len(page)
+        return JSONResponse(
+            {"values": late, "continuationToken": str(end), "isLastBatch": end == len(self.log), "nextLink": None}
+        )
 
     async def _batch(self, request: Request) -> Response:
         asked = await body_of(request)

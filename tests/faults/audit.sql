@@ -59,7 +59,9 @@ create function audit.note_move() returns trigger language plpgsql as $$
 begin
     insert into audit.move (execution_id, status, owner, passes, crashes, due_at, flushed_by)
     values (new.id, new.status, new.owner, new.passes, new.crashes, new.due_at,
-            case when current_query() like '%insert into stepwell.attempt%' then current_setting('application_name') end);
+            case when current_query() like '%insert into stepwell.attempt%'  -- flush, and the short ways of completing
+                   or current_query() like '%set owner = null, crashes = 0, status = ''completed''%'
+                 then current_setting('application_name') end);
     perform pg_notify('audit', '');
     return null;
 end $$;

@@ -23,9 +23,11 @@ _DEAF: Changes = {
     ],
     "claim": [
         (
-            "select id from stepwell.worker where id = $1::uuid and expires_at > now() for key share",
-            "select $1::uuid as id",
-        )
+            "from stepwell.worker\n    where id = $1::uuid and expires_at > now() and (",
+            "from (select $1::uuid as id) w\n    where (",
+        ),
+        ("\n    for key share skip locked", ""),
+        ("exists (select from stepwell.worker where id = $1::uuid and expires_at > now())", "true"),
     ],
 }
 
@@ -34,6 +36,7 @@ MUTANTS: dict[str, Changes] = {
         **_DEAF,
         "checkpoint": [_SESSION, _OWNER],
         "checkpoint_one": [_SESSION, _OWNER_OF_ONE],
+        "complete": [_SESSION, _OWNER, ("and x.owner is not distinct from me.id", "")],
         "complete_one": [_SESSION, ("and x.owner is not distinct from me.id", "")],
         "flush": [_SESSION, _OWNER, ("and x.owner is not distinct from me.id", "")],
     },

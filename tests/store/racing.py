@@ -54,6 +54,12 @@ def complete_one(session: SessionId, execution_id: ExecutionId, result: bytes) -
     return Call("complete_one", [session.bytes, execution_id.bytes, result])
 
 
+def complete(session: SessionId, new: Sequence[NewCheckpoint], ids: Sequence[ExecutionId]) -> Call:
+    """Checkpoints and completions in one statement."""
+    results = [binary.uuids(ids), binary.byteas([b"1"] * len(ids))]
+    return Call("complete", [session.bytes, *rows.checkpoint_parameters(new), *results])
+
+
 def record(session: SessionId, checkpoint: NewCheckpoint) -> Call:
     execution_id, key, kind, digest, value, _ = checkpoint
     texts = [key.encode(), kind.encode()]

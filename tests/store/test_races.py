@@ -30,6 +30,10 @@ def _checkpoint_one(session: SessionId, execution_id: ExecutionId) -> Call:
     return racing.checkpoint_one(session, checkpoint(execution_id))
 
 
+def _complete(session: SessionId, execution_id: ExecutionId) -> Call:
+    return racing.complete(session, [checkpoint(execution_id)], [])
+
+
 def _record(session: SessionId, execution_id: ExecutionId) -> Call:
     return racing.record(session, checkpoint(execution_id))
 
@@ -38,7 +42,7 @@ def _end(session: SessionId, execution_id: ExecutionId, outcome: Outcome = DONE)
     return racing.flush(session, Batch(endings=[Ending(execution_id, outcome)]))
 
 
-each_write = pytest.mark.parametrize("write", [_flush, _checkpoint, _checkpoint_one, _record])
+each_write = pytest.mark.parametrize("write", [_flush, _complete, _checkpoint, _checkpoint_one, _record])
 
 
 # --- a worker whose lease ran out, and who takes over ----------------------------------------------------------------
@@ -73,6 +77,7 @@ async def test_session_with_a_write_in_flight_is_not_ended(postgres: PostgresWor
     ("write", "fence"),
     [
         (_flush, _FENCE),
+        (_complete, _FENCE),
         (_checkpoint, _FENCE),
         (_checkpoint_one, _FENCE),
         (_record, b"for key share of w for share of x"),
@@ -110,7 +115,7 @@ async def test_write_that_waits_for_the_reaper_stores_nothing(
     assert await postgres.keys(started) == []
 
 
-@pytest.mark.parametrize("write", [_flush, _checkpoint, _checkpoint_one])
+@pytest.mark.parametrize("write", [_flush, _complete, _checkpoint, _checkpoint_one])
 async def test_without_the_lock_on_its_session_a_write_does_not_wait_for_the_reaper(
     postgres: PostgresWorld, one: Racer, other: Racer, write: Write
 ) -> None:
@@ -251,6 +256,24 @@ async def test_lone_completion_that_waits_for_the_reaper_changes_nothing(
 
     assert answer_of(late) == []
     assert (await postgres.see(started)).status is Status.PENDING
+
+
+async def test_completion_that_waits_for_a_cancel_is_left_and_the_others_are_stored(
+    postgres: PostgresWorld, one: Racer, other: Racer
+) -> None:
+    """F51: each is judged by its row's newest version."""
+    session = await postgres.worker()
+    asked, free = await postgres.running(session), await postgres.running(session)
+
+    with one.transaction():
+        one.run(racing.cancel(asked))
+        ending = other.start_and_block(racing.complete(session, [checkpoint(asked)], [asked, free]))
+    ((is_alive, refused, left, *_),) = answer_of(ending)
+
+    assert (is_alive, refused, left) == (True, None, [asked])
+    assert (await postgres.see(asked)).status is Status.RUNNING
+    assert (await postgres.see(free)).status is Status.COMPLETED
+    assert await postgres.keys(asked) == ["fetch"]
 
 
 async def test_cancel_that_waits_for_the_outcome_is_told_it_came_too_late(
@@ -394,15 +417,51 @@ async def test_claim_takes_the_earliest_also_when_they_have_changed_since_it_loo
     """F20: no fewer, no more, no others."""
     due = [await postgres.start() for _ in range(20)]
     session = await postgres.worker()
+    held_up = b"least($4::int, (select 1 from pg_advisory_xact_lock(7)))"
 
     with one.transaction():
-        one.execute("select from stepwell.worker where id = %s for update", session)
-        claiming = other.start_and_block(racing.claim(session, limit=7))
+        one.execute("select pg_advisory_xact_lock(7)")
+        claiming = other.start_and_block(racing.claim(session, limit=7).with_(held_up, instead_of=b"least($4::int, 1)"))
         await postgres.store.watch(due[1::2])
     answer_of(claiming)
 
     taken = [id for id in due if (await postgres.see(id)).status is Status.RUNNING]
     assert taken == due[:7]
+
+
+async def test_claim_that_finds_nothing_writes_nothing(postgres: PostgresWorld, one: Racer) -> None:
+    session = await postgres.worker()
+
+    with one.transaction():
+        one.run(racing.claim(session, limit=7))
+        written = one.execute("select pg_current_xact_id_if_assigned()")
+
+    assert written == [(None,)]
+
+
+async def test_claim_does_not_wait_for_the_disk_and_what_follows_it_does(postgres: PostgresWorld, one: Racer) -> None:
+    await postgres.start()
+    session = await postgres.worker()
+    before = one.execute("show synchronous_commit")
+
+    with one.transaction():
+        one.run(racing.claim(session, limit=7))
+        during = one.execute("show synchronous_commit")
+
+    assert during == [("off",)]
+    assert one.execute("show synchronous_commit") == before != during
+
+
+async def test_claim_waits_for_nobody_who_ends_its_session(postgres: PostgresWorld, one: Racer, other: Racer) -> None:
+    """F16: it holds executions by then, and who ends a session waits for these."""
+    started, session = await postgres.start(), await postgres.worker()
+
+    with one.transaction():
+        one.run(racing.close_session(session))
+        ((_, is_alive, *_),) = other.run(racing.claim(session, limit=1))
+
+    assert not is_alive
+    assert (await postgres.see(started)).status is Status.PENDING
 
 
 async def test_claims_of_many_workers_take_each_execution_once_and_no_more_than_asked(postgres: PostgresWorld) -> None:

@@ -154,12 +154,14 @@ class Ending(NamedTuple):
 
     `is_undoable`: the workflow returned, and has registered what undoes its work. Were a cancel accepted that the pass
     does not know of, the execution goes on, to be undone.
+    `is_child`: another execution has started it. A hint for the shorter way: what the store knows of it decides.
     """
 
     execution_id: ExecutionId
     outcome: Outcome
     is_aware: bool = False
     is_undoable: bool = False
+    is_child: bool = False
 
 
 @dataclass(frozen=True, slots=True)

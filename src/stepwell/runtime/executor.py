@@ -55,8 +55,13 @@ async def execute(pass_: Pass, workflow: Workflow[Any, Any]) -> None:
 
 
 def _ending(pass_: Pass, outcome: Outcome) -> Ending:
-    is_undoable = bool(pass_.undos) and isinstance(outcome, Completed)
-    return Ending(pass_.id, outcome, is_aware=pass_.interruption is Closing.CANCELLED, is_undoable=is_undoable)
+    return Ending(
+        pass_.id,
+        outcome,
+        is_aware=pass_.interruption is Closing.CANCELLED,
+        is_undoable=bool(pass_.undos) and isinstance(outcome, Completed),
+        is_child=pass_.execution.parent_id is not None,
+    )
 
 
 def _tell(pass_: Pass, workflow: Workflow[Any, Any], outcome: Outcome) -> None:

@@ -253,15 +253,39 @@ class PostgresStore(PostgresControl):
     async def flush(self, session: SessionId, batch: Batch) -> Flushed:
         if stored := await self._flush_one(session, batch):
             return stored
-        if batch.attempts or batch.endings or batch.children or any(map(rows.ends_a_wait, batch.checkpoints)):
-            answer = await self._run("flush", session.bytes, *rows.batch_parameters(batch), on=self._flushes)
-        else:
-            parameters = rows.checkpoint_parameters(batch.checkpoints)
+        if rows.is_plain(batch):
+            return await self._flush_plain(session, batch)
+        return await self._flush_any(session, batch)
+
+    async def _flush_any(self, session: SessionId, batch: Batch) -> Flushed:
+        answer = await self._run("flush", session.bytes, *rows.batch_parameters(batch), on=self._flushes)
+        return _flushed(*answer[0][:3])
+
+    async def _flush_plain(self, session: SessionId, batch: Batch) -> Flushed:
+        """The short way for checkpoints and completions. Some of these may turn out to be somebody else's business."""
+        parameters = rows.checkpoint_parameters(batch.checkpoints)
+        if not batch.endings:
             answer = await self._run("checkpoint", session.bytes, *parameters, on=self._flushes)
-        is_alive, refused, cancelling = answer[0][:3]
-        if not is_alive:
-            raise LeaseLost("this worker's session has ended")
-        return Flushed(frozenset(refused or ()), frozenset(cancelling))
+            return _flushed(*answer[0])
+        parameters += rows.completion_parameters(batch.endings)
+        answer = await self._run("complete", session.bytes, *parameters, on=self._flushes)
+        is_alive, refused, left, told, _ = answer[0]
+        flushed = _flushed(is_alive, refused, told)
+        if not left:
+            return flushed
+        rest = await self._flush_rest(
+            session, Batch(endings=[row for row in batch.endings if row.execution_id in left])
+        )
+        return Flushed(flushed.refused | rest.refused, flushed.cancelling | rest.cancelling)
+
+    async def _flush_rest(self, session: SessionId, rest: Batch) -> Flushed:
+        """What the short way has left, when all else is stored, and must not be stored again."""
+        try:
+            return await self._flush_any(session, rest)
+        except LeaseLost:
+            return Flushed(frozenset(row.execution_id for row in rest.endings), frozenset())
+        except psycopg.Error as error:
+            raise DatabaseUnavailable(f"what became of {len(rest.endings)} ends is unknown: {error}") from error
 
     async def _flush_one(self, session: SessionId, batch: Batch) -> Flushed | None:
         """The short way for what a lone workflow writes. None: there is none for this, or it stored nothing."""
@@ -423,6 +447,13 @@ class PostgresStore(PostgresControl):
 
     async def _run(self, name: str, *parameters: bytes | None, on: Line | None = None) -> Rows:
         return await (await (on or self._main).wire()).run(self._sql(name), *parameters)
+
+
+def _flushed(is_alive: bool, refused: Sequence[ExecutionId] | None, told: Sequence[ExecutionId]) -> Flushed:
+    """The answer to a flush. Raises LeaseLost: nothing was stored."""
+    if not is_alive:
+        raise LeaseLost("this worker's session has ended")
+    return Flushed(frozenset(refused or ()), frozenset(told))
 
 
 def _log_failure(posting: asyncio.Task[None]) -> None:

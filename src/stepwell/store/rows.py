@@ -123,6 +123,13 @@ def ends_a_wait(checkpoint: NewCheckpoint) -> bool:
     return checkpoint.kind in (Kind.WAIT, Kind.FIRST)
 
 
+def is_plain(batch: Batch) -> bool:
+    """Whether it holds checkpoints, and completions that concern no parent, only: what nearly every flush does."""
+    if batch.attempts or batch.children or any(map(ends_a_wait, batch.checkpoints)):
+        return False
+    return all(type(ending.outcome) is Completed and not ending.is_child for ending in batch.endings)
+
+
 def checkpoint_parameters(checkpoints: Sequence[NewCheckpoint]) -> list[bytes]:
     """For `checkpoint.sql`, without its first parameter (the session)."""
     return [
@@ -139,6 +146,14 @@ def checkpoint_one_parameters(row: NewCheckpoint) -> tuple[bytes, ...]:
     """For `checkpoint_one.sql`, without its first parameter (the session)."""
     is_failure = binary.boolean(row.is_failure)
     return row.execution_id.bytes, row.key.encode(), row.kind.encode(), binary.int4(row.digest), is_failure, row.value
+
+
+def completion_parameters(endings: Sequence[Ending]) -> list[bytes]:
+    """For `complete.sql`, after what `checkpoint.sql` takes. All of them are completions."""
+    return [
+        binary.uuids([ending.execution_id for ending in endings]),
+        binary.byteas([ending.outcome.result for ending in endings if isinstance(ending.outcome, Completed)]),
+    ]
 
 
 def _attempt_parameters(attempts: Sequence[FailedAttempt]) -> list[bytes]:

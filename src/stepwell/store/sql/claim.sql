@@ -1,15 +1,16 @@
 -- Lease due executions to a live session, with their history: a fork (`seed`) has one from its beginning. `c` must be
 -- materialised: as a join partner it could be run again and claim more than the limit. An execution that has crashed
--- workers (`s`, suspect) is taken one at a time, so
--- that the next crash blames nobody else; it counts against the limit. The update takes the ids as an array: joined with
+-- workers (`s`, suspect) is taken one at a time, so that the next crash blames nobody else; it counts against the limit.
+-- Only a claim that has found something asks for the session (`me`): an empty one locks nothing, and so writes nothing. A
+-- session that is just being ended is not waited for, because rows are locked here before it: this claim has lost it. Nor
+-- does a claim wait for the disk: one that a crash of the server takes back was nobody's but this connection's, which the
+-- crash has ended, and whatever its owner stores comes behind it in the log. The update takes the ids as an array: joined with
 -- the union, PostgreSQL evaluates that anew for a row that somebody has just changed, and leases more than the limit.
 -- The next due time may have passed: somebody, such as a caller who asks to hear of the end, holds that row locked now.
 -- An execution begins with the newest version of its workflow that this worker has ($7, $8), and keeps it.
 -- `has_post`: events were sent inside transactions, and are to be put into their topics.
--- Locks: worker (shared), execution (skipping locked ones).
-with me as materialized (
-    select id from stepwell.worker where id = $1::uuid and expires_at > now() for key share
-), s as materialized (
+-- Locks: execution (skipping locked ones), then worker (shared; skipped when it is being deleted).
+with s as materialized (
     select e.id from stepwell.execution e
     where $6::boolean and e.queue = any($2::text[]) and e.due_at <= now() and e.paused_at is null and e.crashes >= 2
       and coalesce(e.workflow || '@' || e.version, e.workflow) = any($3::text[])
@@ -22,6 +23,10 @@ with me as materialized (
           and coalesce(e.workflow || '@' || e.version, e.workflow) = any($3::text[])
         order by e.due_at limit $4::int for update skip locked) d
     limit $4::int - (select count(*)::int from s)
+), me as materialized (
+    select id, set_config('synchronous_commit', 'off', true) from stepwell.worker
+    where id = $1::uuid and expires_at > now() and (exists (select from c) or exists (select from s))
+    for key share skip locked
 ), u as (
     update stepwell.execution x
     set owner = (select id from me), status = 'running', due_at = null, reason = null, passes = x.passes + 1,
@@ -35,7 +40,9 @@ with me as materialized (
 )
 select a.now, a.is_alive, a.next_due_at, a.reached, a.has_post, u.*, h.*, r.*
 from (
-    select now() as now, exists (select from me) as is_alive, (select max(due_at) from c) as reached,
+    select now() as now, (select max(due_at) from c) as reached,
+           case when exists (select from c) or exists (select from s) then exists (select from me)
+                else exists (select from stepwell.worker where id = $1::uuid and expires_at > now()) end as is_alive,
            exists (select from stepwell.outbox) as has_post,
            case when (select count(*) from u) < $4::int then (
                select min(n.due_at) from unnest($2::text[]) as q(name) cross join lateral (

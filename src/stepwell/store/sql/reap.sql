@@ -3,7 +3,8 @@
 -- claimed_at keeps it off those of a session opened since this statement began, which it cannot see. What was asked to be
 -- cancelled goes on with its clean-up elsewhere. What crashed too many workers ends here: the parent that has called it goes
 -- on, and if it was being cancelled, so are the children that it has called (`kin`). `held` takes the locks in the order of
--- the ids, as in close_session, and has seen the newest version of each row.
+-- the ids, as in close_session, and has seen the newest version of each row. Children are asked for by an array: joined with
+-- `mine`, they were once sought among all executions.
 -- Locks: worker, execution in the order of the ids, wait.
 with dead as (
     delete from stepwell.worker
@@ -18,7 +19,8 @@ with dead as (
 ), kin as materialized (
     select m.parent_id as id from mine m where m.is_ending and m.is_called
     union
-    select c.id from mine m join stepwell.execution c on c.parent_id = m.id where m.is_ending and c.is_called and c.finished_at is null
+    select c.id from stepwell.execution c
+    where c.parent_id = any(array(select id from mine where is_ending)) and c.is_called and c.finished_at is null
 ), held as materialized (
     select e.id, e.cancel_requested_at is not null as is_cancelling from stepwell.execution e
     where e.id = any(array(select id from mine union select id from kin))

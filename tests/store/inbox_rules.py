@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -71,7 +72,7 @@ class InboxRules:
     @rule(arrivals=_ARRIVALS, is_stale=st.sampled_from((False, False, False, True)))
     def take_deliveries(self, arrivals: list[dict[str, Any]], is_stale: bool) -> None:
         """Twice: a call that is repeated changes nothing more."""
-        ids = iter(range(len(self.ids) + 1, len(self.ids) + 1 + 2 * len(arrivals)))
+        ids = count(len(WORKFLOWS) * self.arrived)  # far from the counted ones: some stay unused
         given: dict[tuple[str, str], ExecutionId] = {}
         new = [self._delivery(ids=ids, given=given, **one) for one in arrivals]
 

@@ -70,10 +70,10 @@ def test_every_command_has_json_and_debug(command: click.Command) -> None:
 
 
 @by_name
-def test_every_command_but_init_takes_a_database_and_a_schema(command: click.Command) -> None:
+def test_every_command_but_init_and_keys_new_takes_a_database_and_a_schema(command: click.Command) -> None:
     options = {name for parameter in command.params for name in parameter.opts}
 
-    assert command.name == "init" or {"--database", "--schema"} <= options
+    assert command.name in ("init", "new") or {"--database", "--schema"} <= options
 
 
 @by_name

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stepwell.app import settings
 from stepwell.app.keys import keyring_of, memory_keyring
 
 if TYPE_CHECKING:
+    from stepwell.connectors.base import Connector
     from stepwell.connectors.clients import ConnectionClients
     from stepwell.core.connections import Connected
     from stepwell.store.base import Backend
@@ -109,18 +110,23 @@ class Accounts:
 
 async def check(connector: str, connection: str) -> None:
     """Have the connector of that name try the connection, if it knows how to. Raises what it meets."""
+    kind = connector_class(connector)
+    trying = getattr(kind and kind(connection), "check", None)
+    if trying is not None:
+        await trying()
+
+
+def connector_class(name: str) -> type[Connector] | None:
+    """The connector of that name: one of ours, or one that this program has imported."""
     import stepwell.connectors
     from stepwell.connectors.base import Connector
 
-    for name in stepwell.connectors.__all__:
-        getattr(stepwell.connectors, name)  # is loaded by that
-    for kind in _kinds_of(Connector):
-        if getattr(kind, "name", None) == connector and hasattr(kind, "check"):
-            await kind(connection).check()
-            return
+    for public in stepwell.connectors.__all__:
+        getattr(stepwell.connectors, public)  # is loaded by that
+    return next((kind for kind in _kinds_of(Connector) if getattr(kind, "name", None) == name), None)
 
 
-def _kinds_of(kind: type[Any]) -> Iterator[type[Any]]:
+def _kinds_of(kind: type[Connector]) -> Iterator[type[Connector]]:
     for one in kind.__subclasses__():
         yield one
         yield from _kinds_of(one)

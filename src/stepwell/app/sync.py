@@ -11,6 +11,7 @@ from uuid import UUID
 
 from stepwell.app.control import Bulk
 from stepwell.app.filters import Facts, FilterOptions
+from stepwell.app.sync_connections import SyncApplicationCalls, SyncConnectionCalls, SyncKeyCalls
 from stepwell.core.dispatching import EventTrigger
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import AuditRecord, EventRecord, Execution, Sent, StepRecord, WaitRecord
@@ -328,6 +329,21 @@ class SyncApp:
         """See App.run_schedule."""
         made = self._await(self._app.run_schedule(schedule))
         return SyncHandle(self, made.id, is_new=made.is_new)
+
+    @property
+    def connections(self) -> SyncConnectionCalls:
+        """See App.connections."""
+        return SyncConnectionCalls(self._app.connections, self._await)
+
+    @property
+    def applications(self) -> SyncApplicationCalls:
+        """See App.applications."""
+        return SyncApplicationCalls(self._app.applications, self._await)
+
+    @property
+    def keys(self) -> SyncKeyCalls:
+        """See App.keys."""
+        return SyncKeyCalls(self._app.keys, self._await)
 
     def database_url(self) -> str:
         """See App.database_url."""

@@ -1,0 +1,135 @@
+"""`stepwell applications`: what connections belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stepwell.cli.given import secret_options, secrets_of, setting_option, settings_of
+from stepwell.cli.options import Target, database_options, output_options
+from stepwell.cli.output import note, show_json, show_table
+from stepwell.core.vault import ApplicationKind
+
+if TYPE_CHECKING:
+    from stepwell.app.application import App
+    from stepwell.core.accounts import ApplicationInfo
+
+
+@click.group("applications")
+def command() -> None:
+    """Keep applications at vendors: OAuth 2 clients, and keys that connections share."""
+
+
+@command.command("add")
+@click.argument("name")
+@click.argument("connector")
+@click.option(
+    "--kind",
+    type=click.Choice([kind.value for kind in ApplicationKind]),
+    default=ApplicationKind.AUTHORIZATION_CODE.value,
+    show_default=True,
+    help="oauth2-code: a person consents; oauth2-client: in its own name; shared: one key for all.",
+)
+@setting_option
+@secret_options
+@output_options()
+@database_options
+def add(
+    name: str,
+    connector: str,
+    target: Target,
+    kind: str,
+    settings: Sequence[str],
+    asked: Sequence[str],
+    sources: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Store an application.
+
+    OAuth 2 needs --set client_id=... and asks for client_secret, unless it is told where that comes from.
+    """
+    given = settings_of(settings)
+    is_oauth = ApplicationKind(kind).is_oauth
+    secrets = secrets_of(asked or (["client_secret"] if is_oauth and not sources else []), sources)
+
+    async def make(app: App) -> ApplicationInfo:
+        return await app.applications.add(name, connector, kind=kind, settings=given, secrets=secrets)
+
+    _show_change(target.ask(make), as_json=as_json)
+
+
+@command.command("change")
+@click.argument("name")
+@setting_option
+@secret_options
+@output_options()
+@database_options
+def change(
+    name: str,
+    target: Target,
+    settings: Sequence[str],
+    asked: Sequence[str],
+    sources: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Set settings and secrets of an application; the others stay.
+
+    A client secret that is replaced still verifies webhooks. Connections that were refused are tried again.
+    """
+    given, secrets = settings_of(settings), secrets_of(asked, sources)
+
+    async def make(app: App) -> ApplicationInfo:
+        return await app.applications.change(name, settings=given, secrets=secrets)
+
+    _show_change(target.ask(make), as_json=as_json)
+
+
+@command.command("list")
+@output_options()
+@database_options
+def list_(target: Target, as_json: bool) -> None:
+    """List applications, without their secrets."""
+
+    async def read(app: App) -> Sequence[ApplicationInfo]:
+        return await app.applications.list()
+
+    found = target.ask(read)
+    if as_json:
+        show_json({"applications": [document(one) for one in found]})
+    elif found:
+        show_table(["APPLICATION", "CONNECTOR", "KIND", "SETTINGS"], [_row(one) for one in found])
+    else:
+        note("there are no applications; `stepwell applications add NAME CONNECTOR` makes one")
+
+
+@command.command("remove")
+@click.argument("name")
+@output_options()
+@database_options
+def remove(name: str, target: Target, as_json: bool) -> None:
+    """Forget an application that no connection belongs to."""
+
+    async def change(app: App) -> None:
+        await app.applications.remove(name)
+
+    target.ask(change)
+    show_json({"name": name, "removed": True}) if as_json else click.echo(f"{name}  removed")
+
+
+def _show_change(one: ApplicationInfo, *, as_json: bool) -> None:
+    if as_json:
+        show_json(document(one))
+    else:
+        click.echo(f"{one.name}  {one.kind}")
+
+
+def document(one: ApplicationInfo) -> dict[str, Any]:
+    """An application for programs."""
+    return {"name": one.name, "connector": one.connector, "kind": one.kind, "settings": dict(one.settings)}
+
+
+def _row(one: ApplicationInfo) -> list[str]:
+    settings = " ".join(f"{name}={value}" for name, value in sorted(one.settings.items()))
+    return [one.name, one.connector, one.kind, settings]

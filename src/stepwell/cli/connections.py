@@ -1,0 +1,308 @@
+"""`stepwell connections`: credentials of accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stepwell.cli.exits import FAILED
+from stepwell.cli.given import ask, read_one, secret_options, secrets_of, setting_option, settings_of
+from stepwell.cli.options import Target, database_options, output_options
+from stepwell.cli.output import Cell, Row, note, show_json, show_table
+from stepwell.core.vault import ConnectionStatus
+from stepwell.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from stepwell.app.application import App
+    from stepwell.core.accounts import ConnectionInfo
+
+STYLES = {ConnectionStatus.OK: "green", ConnectionStatus.NEEDS_REAUTH: "bold red", ConnectionStatus.DISABLED: "dim"}
+
+
+@click.group("connections")
+def command() -> None:
+    """Keep credentials of accounts: add, list, test, rotate, connect again."""
+
+
+@command.command("add")
+@click.argument("name")
+@click.argument("connector")
+@click.option("--application", metavar="NAME", help="The application it belongs to.")
+@setting_option
+@secret_options
+@click.option("--hook-secret-from", metavar="SOURCE", help="What its webhooks are signed with: env:, file: or -.")
+@output_options()
+@database_options
+def add(
+    name: str,
+    connector: str,
+    target: Target,
+    application: str | None,
+    settings: Sequence[str],
+    asked: Sequence[str],
+    sources: Sequence[str],
+    hook_secret_from: str | None,
+    as_json: bool,
+) -> None:
+    """Store the credentials of an account.
+
+    Without any secret and application the connector's own are asked for. Secrets are never given as arguments, which
+    others can see.
+    """
+    given = settings_of(settings)
+    _refuse_open_secrets(connector, given)
+    wanted = asked or ([] if sources or application else _secrets_of(connector))
+    secrets = secrets_of(wanted, sources)
+    hook_secrets = [read_one(hook_secret_from)] if hook_secret_from else []
+
+    async def make(app: App) -> ConnectionInfo:
+        return await app.connections.add(
+            name, connector, settings=given, secrets=secrets, application=application, hook_secrets=hook_secrets
+        )
+
+    added = target.ask(make)
+    _show_change(added, as_json=as_json)
+    if added.status is ConnectionStatus.NEEDS_REAUTH and not as_json:
+        note(f"`stepwell connections connect {name}` asks for consent")
+    elif not secrets and not application and (choice := _secrets_of(connector, is_required=False)):
+        note(f"it has no secret yet; {connector} takes {', '.join(choice)}")
+
+
+def _secrets_of(connector: str, *, is_required: bool = True) -> list[str]:
+    """The secrets that a connector takes, if it is known here; or only those without which it does nothing."""
+    from stepwell.app.accounts import connector_class
+
+    kind = connector_class(connector)
+    return [one.name for one in kind.settings if one.is_secret and one.is_required >= is_required] if kind else []
+
+
+def _refuse_open_secrets(connector: str, settings: Mapping[str, object]) -> None:
+    for name in _secrets_of(connector, is_required=False):
+        if name in settings:
+            raise InvalidOption(f"{name} is a secret of {connector}; use --secret {name}, which does not show it")
+
+
+@command.command("list")
+@output_options()
+@database_options
+def list_(target: Target, as_json: bool) -> None:
+    """List connections: whether each can be used, and why not."""
+
+    async def read(app: App) -> Sequence[ConnectionInfo]:
+        return await app.connections.list()
+
+    found = target.ask(read)
+    if as_json:
+        show_json({"connections": [document(one) for one in found]})
+    elif found:
+        show_table(["CONNECTION", "CONNECTOR", "STATUS", "TOKEN UNTIL", "CHECKED", "WHY"], [_row(one) for one in found])
+    else:
+        note("there are no connections; `stepwell connections add NAME CONNECTOR` makes one")
+
+
+@command.command("show")
+@click.argument("name")
+@output_options()
+@database_options
+def show(name: str, target: Target, as_json: bool) -> None:
+    """Show one connection, without its secrets."""
+
+    async def read(app: App) -> ConnectionInfo:
+        return await app.connections.get(name)
+
+    one = target.ask(read)
+    if as_json:
+        show_json(document(one))
+    else:
+        show_table(["", ""], _page(one))
+
+
+@command.command("test")
+@click.argument("name")
+@output_options()
+@database_options
+def test(name: str, target: Target, as_json: bool) -> None:
+    """Try the credentials, and remember what that has met.
+
+    The exit code is 1 when they do not work.
+    """
+
+    async def change(app: App) -> ConnectionInfo:
+        return await app.connections.test(name)
+
+    tested = target.ask(change)
+    if as_json:
+        show_json(document(tested))
+    else:
+        click.echo(f"{tested.name}  {'works' if tested.check_error is None else 'does not work'}")
+        if tested.check_error is not None:
+            note(tested.check_error)
+    if tested.check_error is not None:
+        click.get_current_context().exit(FAILED)
+
+
+@command.command("change")
+@click.argument("name")
+@setting_option
+@click.option("--unset", "removed", multiple=True, metavar="NAME", help="Remove a setting; can be repeated.")
+@output_options()
+@database_options
+def change(name: str, target: Target, settings: Sequence[str], removed: Sequence[str], as_json: bool) -> None:
+    """Set settings of a connection; the others stay."""
+    given = {**settings_of(settings), **dict.fromkeys(removed)}
+
+    async def change(app: App) -> ConnectionInfo:
+        _refuse_open_secrets((await app.connections.get(name)).connector, given)
+        return await app.connections.change(name, given)
+
+    _change(target, change, as_json=as_json)
+
+
+@command.command("rotate")
+@click.argument("name")
+@secret_options
+@click.option("--hook-secret-from", metavar="SOURCE", help="What its webhooks are signed with: env:, file: or -.")
+@click.option("--keep", type=click.IntRange(0), default=1, show_default=True, help="Older ones that still verify.")
+@output_options()
+@database_options
+def rotate(
+    name: str,
+    target: Target,
+    asked: Sequence[str],
+    sources: Sequence[str],
+    hook_secret_from: str | None,
+    keep: int,
+    as_json: bool,
+) -> None:
+    """Give a connection new secrets; what waits for it goes on.
+
+    Without options it asks for the connector's own. A webhook's secret is set beside the `keep` ones before it.
+    """
+
+    async def change(app: App) -> ConnectionInfo:
+        hook_secret = read_one(hook_secret_from) if hook_secret_from else None
+        wanted = asked or ([] if sources or hook_secret else _secrets_of((await app.connections.get(name)).connector))
+        if secrets := secrets_of(wanted, sources):
+            changed = await app.connections.rotate(name, secrets)
+        if hook_secret is not None or not secrets:
+            changed = await app.connections.rotate_hook_secret(name, hook_secret or ask("hook secret"), keep=keep)
+        return changed
+
+    _change(target, change, as_json=as_json)
+
+
+@command.command("connect")
+@click.argument("name")
+@click.option("--redirect", "redirect_uri", metavar="URL", help="Where the vendor sends the browser back to.")
+@click.option("--no-wait", is_flag=True, help="Only print where to agree: a server of yours completes it.")
+@output_options()
+@database_options
+def connect(name: str, target: Target, redirect_uri: str | None, no_wait: bool, as_json: bool) -> None:
+    """Connect an account, or connect it again: a person agrees in a browser.
+
+    A redirect to this machine is waited for here; else the address to which the browser was sent is asked for.
+    """
+    from stepwell.cli import consent
+
+    async def change(app: App) -> ConnectionInfo | None:
+        asked = await consent.begin(app, name, redirect_uri=redirect_uri)
+        if no_wait:
+            show_json({"url": asked.url}) if as_json else click.echo(asked.url)
+            return None
+        note(f"open this address, and agree: {asked.url}")
+        return await consent.complete(app, name, asked)
+
+    if (connected := target.ask(change)) is not None:
+        _show_change(connected, as_json=as_json)
+
+
+@command.command("enable")
+@click.argument("name")
+@output_options()
+@database_options
+def enable(name: str, target: Target, as_json: bool) -> None:
+    """Let a connection be used, or tried, again; what waits for it goes on."""
+    _change(target, lambda app: app.connections.enable(name), as_json=as_json)
+
+
+@command.command("disable")
+@click.argument("name")
+@output_options()
+@database_options
+def disable(name: str, target: Target, as_json: bool) -> None:
+    """Let nothing use a connection: steps that need it park, its webhooks are refused."""
+    _change(target, lambda app: app.connections.disable(name), as_json=as_json)
+
+
+@command.command("remove")
+@click.argument("name")
+@output_options()
+@database_options
+def remove(name: str, target: Target, as_json: bool) -> None:
+    """Forget a connection, with its credentials."""
+
+    async def change(app: App) -> None:
+        await app.connections.remove(name)
+
+    target.ask(change)
+    show_json({"name": name, "removed": True}) if as_json else click.echo(f"{name}  removed")
+
+
+def _change(target: Target, change: Callable[[App], Awaitable[ConnectionInfo]], *, as_json: bool) -> None:
+    async def ask_for(app: App) -> ConnectionInfo:
+        return await change(app)
+
+    _show_change(target.ask(ask_for), as_json=as_json)
+
+
+def _show_change(one: ConnectionInfo, *, as_json: bool) -> None:
+    if as_json:
+        show_json(document(one))
+    else:
+        click.echo(f"{one.name}  {one.status}")
+
+
+def document(one: ConnectionInfo) -> dict[str, Any]:
+    """A connection for programs."""
+    return {
+        "name": one.name,
+        "connector": one.connector,
+        "application": one.application,
+        "status": one.status,
+        "error": one.error,
+        "settings": dict(one.settings),
+        "has_hook_secrets": one.has_hook_secrets,
+        "expires_at": one.expires_at,
+        "refreshed_at": one.refreshed_at,
+        "checked_at": one.checked_at,
+        "check_error": one.check_error,
+    }
+
+
+def _row(one: ConnectionInfo) -> Row:
+    from stepwell.cli.shown import moment
+
+    why = one.error or (f"check: {one.check_error}" if one.check_error else "")
+    times = [moment(one.expires_at) or "-", moment(one.checked_at) or "-"]
+    return [one.name, one.connector, Cell(one.status, STYLES[one.status]), *times, why]
+
+
+def _page(one: ConnectionInfo) -> list[Row]:
+    from stepwell.cli.shown import moment
+
+    facts: list[tuple[str, str | Cell | None]] = [
+        ("connection", one.name),
+        ("connector", one.connector),
+        ("application", one.application),
+        ("status", Cell(one.status, STYLES[one.status])),
+        ("error", one.error),
+        *((f"setting {name}", value) for name, value in sorted(one.settings.items())),
+        ("hook secrets", "yes" if one.has_hook_secrets else "no"),
+        ("token until", moment(one.expires_at)),
+        ("renewed", moment(one.refreshed_at)),
+        ("checked", moment(one.checked_at)),
+        ("check", one.check_error),
+    ]
+    return [[name, value] for name, value in facts if value]

@@ -40,6 +40,11 @@ class InputCodec:
         return tuple(self._codecs)
 
     @property
+    def required(self) -> tuple[str, ...]:
+        """The parameters without a default."""
+        return self._required
+
+    @property
     def annotations(self) -> dict[str, Any]:
         """What each parameter is annotated as."""
         return {name: codec.annotation for name, codec in self._codecs.items()}

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 from uuid import UUID
 
+from stepwell.app import settings
 from stepwell.app.checks import (
     Deadline,
     bound_json,
@@ -432,7 +433,9 @@ class App(Events, ControlCalls, ScheduleCalls, TokenCalls, AccountCalls):
         store = (await self._open()).store
         await put_in_force(store, self.registry)
         lent = (await self._open_accounts()).connected
-        return Worker(store, self.registry, replace(chosen, connected=chosen.connected or lent))
+        kept = settings.delivery_retention()
+        chosen = replace(chosen, connected=chosen.connected or lent, deliveries_for=kept)
+        return Worker(store, self.registry, chosen)
 
 
 def _one_each(values: Sequence[object], keys: Sequence[str] | None) -> Sequence[str | None]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
+from stepwell.core import retention
+from stepwell.core.duration import InvalidDuration, parse_duration
 from stepwell.errors import InvalidOption
 
 DATABASE_URL = "STEPWELL_DATABASE_URL"
 EMBEDDED_FOLDER = "STEPWELL_FOLDER"
 SCHEMA = "STEPWELL_SCHEMA"
 MIGRATE = "STEPWELL_MIGRATE"
+DELIVERY_RETENTION = "STEPWELL_DELIVERY_RETENTION"
 EGRESS_ALLOW = "STEPWELL_EGRESS_ALLOW"
 KEYS = "STEPWELL_KEYS"
 KEY_FILE = "STEPWELL_KEY_FILE"
@@ -53,3 +57,14 @@ def key_file() -> Path | None:
     """A file with such keys, one a line: STEPWELL_KEY_FILE."""
     text = os.environ.get(KEY_FILE)
     return Path(text).absolute() if text else None
+
+
+def delivery_retention() -> timedelta:
+    """How long deliveries of webhooks are kept: STEPWELL_DELIVERY_RETENTION, else 7 days."""
+    try:
+        kept = parse_duration(os.environ.get(DELIVERY_RETENTION) or retention.DELIVERY_RETENTION)
+    except InvalidDuration as error:
+        raise InvalidOption(f"{DELIVERY_RETENTION}: {error}") from None
+    if kept < retention.SHORTEST_RETENTION:
+        raise InvalidOption(f"{DELIVERY_RETENTION} is too short; a vendor sends again for days: write it like 7d")
+    return kept

@@ -10,6 +10,7 @@ from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
 RetentionLike = DurationLike | Literal["forever"]
 
 DEFAULT_RETENTION = timedelta(days=30)
+DELIVERY_RETENTION = timedelta(days=7)  # longer than any vendor sends again what was not answered well
 SHORTEST_RETENTION = timedelta(minutes=1)  # whoever waits for a result needs a moment to read it
 
 

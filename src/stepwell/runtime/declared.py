@@ -9,7 +9,8 @@ from stepwell.core.dispatching import EventInfo
 from stepwell.core.replay import checked_name
 from stepwell.core.schedule import ScheduleSpec, Tick
 from stepwell.core.timing import EPOCH
-from stepwell.core.triggers import OnEventTrigger, PollTrigger, ScheduleTrigger, Trigger
+from stepwell.core.triggers import OnEventTrigger, PollTrigger, ScheduleTrigger, Trigger, WebhookTrigger
+from stepwell.core.webhooks import HookSpec, WebhookEvent
 from stepwell.errors import InvalidInput, InvalidOption
 from stepwell.inputs import InputCodec
 from stepwell.runtime.dispatcher import Listening
@@ -71,7 +72,24 @@ def specs_of(workflow: Triggered) -> list[ScheduleSpec]:
     ]
 
 
-def _names(workflow: Triggered, triggers: Sequence[ScheduleTrigger | OnEventTrigger]) -> list[str]:
+def hooks_of(workflow: Triggered) -> dict[str, HookSpec]:
+    """What of the workflow webhooks start, by the ids of its triggers; the second one without an id is `name#2`.
+
+    Raises InvalidOption when a delivery would not be enough to start it.
+    """
+    triggers = [trigger for trigger in workflow.triggers if isinstance(trigger, WebhookTrigger)]
+    parameter = _parameter_of(workflow.input, WebhookEvent)
+    if triggers:
+        _check_that_deliveries_suffice(workflow, parameter)
+    return {
+        name: HookSpec(name, workflow.id, workflow.queue, parameter, trigger.source, trigger.types, trigger.connection)
+        for name, trigger in zip(_names(workflow, triggers), triggers, strict=True)
+    }
+
+
+def _names(
+    workflow: Triggered, triggers: Sequence[ScheduleTrigger] | Sequence[OnEventTrigger] | Sequence[WebhookTrigger]
+) -> list[str]:
     names: list[str] = []
     for trigger in triggers:
         nth = sum(one.id is None for one in triggers[: len(names) + 1])
@@ -81,9 +99,22 @@ def _names(workflow: Triggered, triggers: Sequence[ScheduleTrigger | OnEventTrig
 
 
 def _parameter_of(given: InputCodec, wanted: type) -> str | None:
-    """The parameter annotated as that, or as one of several things of which it is one."""
+    """The parameter annotated as that or a subclass of it, or as one of several things of which it is one."""
     kinds = given.annotations.items()
-    return next((name for name, kind in kinds if kind is wanted or wanted in get_args(kind)), None)
+    return next((name for name, kind in kinds if any(_is_one(one, wanted) for one in (kind, *get_args(kind)))), None)
+
+
+def _is_one(kind: object, wanted: type) -> bool:
+    return isinstance(kind, type) and issubclass(kind, wanted)
+
+
+def _check_that_deliveries_suffice(workflow: Triggered, parameter: str | None) -> None:
+    others = [name for name in workflow.input.required if name != parameter]
+    if others:
+        raise InvalidOption(
+            f"workflow '{workflow.id}' is started by webhooks: one parameter may be annotated as WebhookEvent, the"
+            f" others need defaults ({', '.join(others)})"
+        )
 
 
 def _check_that_ticks_suffice(workflow: Triggered, parameter: str | None) -> None:

@@ -17,9 +17,10 @@ from stepwell.core.retention import RetentionLike
 from stepwell.core.retry import Retry
 from stepwell.core.schedule import ScheduleSpec
 from stepwell.core.triggers import Trigger, as_triggers
+from stepwell.core.webhooks import HookSpec
 from stepwell.errors import InvalidInput, InvalidOption, UnknownWorkflow
 from stepwell.inputs import NOTHING, InputCodec, unchecked_input
-from stepwell.runtime.declared import polls_of, specs_of, triggered_by
+from stepwell.runtime.declared import hooks_of, polls_of, specs_of, triggered_by
 from stepwell.runtime.dispatcher import Listening
 from stepwell.runtime.functions import duration_option, egress_option, retention_option
 from stepwell.runtime.step import Step
@@ -72,6 +73,7 @@ class Registry:
         self._versions: dict[tuple[str, int | None], Workflow[Any, Any]] = {}
         self._schedules: dict[str, ScheduleSpec] = {}
         self._listening: dict[str, Listening] = {}
+        self._hooks: dict[str, HookSpec] = {}
 
     def __getitem__(self, name: str) -> Workflow[Any, Any]:
         try:
@@ -116,6 +118,11 @@ class Registry:
     def listening(self) -> Mapping[str, Listening]:
         """What events start, by the ids of the triggers."""
         return self._listening
+
+    @property
+    def hooks(self) -> tuple[HookSpec, ...]:
+        """What webhooks start."""
+        return tuple(self._hooks.values())
 
     @property
     def schedules(self) -> tuple[ScheduleSpec, ...]:
@@ -205,9 +212,11 @@ class Registry:
         gone = {instead_of.id, *(poll.id for poll in polls_of(instead_of))} if instead_of else set()
         schedules = {id: spec for id, spec in self._schedules.items() if spec.workflow not in gone}
         listening = {id: one for id, one in self._listening.items() if one.workflow not in gone}
+        hooks = {id: spec for id, spec in self._hooks.items() if spec.workflow not in gone}
+        hooks = _joined(hooks, hooks_of(workflow), "two triggers by webhooks")
         schedules = _joined(schedules, {spec.id: spec for spec in specs_of(workflow)}, "two schedules")
         self._listening = _joined(listening, triggered_by(workflow), "two triggers by events")
-        self._schedules = schedules
+        self._schedules, self._hooks = schedules, hooks
         for id in gone - {workflow.id}:
             del self._workflows[id], self._versions[id, None]
         for poll in polls_of(workflow):

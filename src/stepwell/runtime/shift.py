@@ -14,6 +14,7 @@ from typing import Any
 from stepwell.core.connections import Connected
 from stepwell.core.model import Claimed, ExecutionId, SessionId, WorkerInfo
 from stepwell.core.polling import SUSPECT_CRASHES
+from stepwell.core.retention import DELIVERY_RETENTION
 from stepwell.errors import DatabaseError, LeaseLost
 from stepwell.runtime.executor import execute
 from stepwell.runtime.heart import Heart
@@ -42,6 +43,7 @@ class WorkerSettings:
     short_wait: timedelta = timedelta(seconds=2)
     is_strict: bool = True
     cancel_grace: timedelta = timedelta(minutes=5)
+    deliveries_for: timedelta = DELIVERY_RETENTION
     random: Callable[[], float] = SystemRandom().random
     replaced: Replaced | None = None
     connected: Connected | None = None  # where connectors find connections, unless they know already

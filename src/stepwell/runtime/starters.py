@@ -16,6 +16,7 @@ async def put_in_force(store: Backend, registry: Registry) -> None:
     await store.catalog.apply_schedules(registry.schedules, workflows=registry.names)
     specs = [TriggerSpec(name, one.workflow, one.pattern) for name, one in registry.listening.items()]
     await store.triggers.apply_triggers(specs, workflows=registry.names)
+    await store.inbox.apply_hooks(registry.hooks, workflows=registry.names)
 
 
 class Starters:

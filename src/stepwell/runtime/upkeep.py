@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
-from stepwell.core.retention import DEFAULT_RETENTION
+from stepwell.core.retention import DEFAULT_RETENTION, DELIVERY_RETENTION
 from stepwell.errors import DatabaseError
 from stepwell.runtime.registry import Registry
 from stepwell.store.base import Upkeep
@@ -26,9 +26,14 @@ SHORTEST_PAUSE = timedelta(milliseconds=50)
 
 
 @asynccontextmanager
-async def upkeep(store: Upkeep, registry: Registry, *, first_after: timedelta) -> AsyncIterator[None]:
-    """It is done while the block runs. `first_after` parts workers that were started together."""
-    ticks = ((partial(remove, store, registry), REMOVE_EVERY), (store.make_searchable, ENTER_EVERY))
+async def upkeep(
+    store: Upkeep, registry: Registry, *, first_after: timedelta, deliveries_for: timedelta = DELIVERY_RETENTION
+) -> AsyncIterator[None]:
+    """It is done while the block runs. `first_after` parts workers that were started together.
+
+    Deliveries of webhooks are kept for so long.
+    """
+    ticks = ((partial(remove, store, registry, deliveries_for), REMOVE_EVERY), (store.make_searchable, ENTER_EVERY))
     tasks = [asyncio.create_task(_repeat(tick, every, first_after), name="stepwell-upkeep") for tick, every in ticks]
     try:
         yield
@@ -38,10 +43,17 @@ async def upkeep(store: Upkeep, registry: Registry, *, first_after: timedelta) -
         await asyncio.wait(tasks)
 
 
-async def remove(store: Upkeep, registry: Registry) -> bool:
+async def remove(store: Upkeep, registry: Registry, deliveries_for: timedelta = DELIVERY_RETENTION) -> bool:
     """Remove a piece of what is old; whether there is more. Only workflows that are known here are judged."""
     there_is_more = [await store.remove(registry.kept), await store.remove_events(DEFAULT_RETENTION)]
-    return any([*there_is_more, await store.sweep(), await store.remove_places()])
+    return any(
+        [
+            *there_is_more,
+            await store.sweep(),
+            await store.remove_places(),
+            await store.remove_deliveries(deliveries_for),
+        ]
+    )
 
 
 async def _repeat(tick: Callable[[], Awaitable[bool]], every: timedelta, first_after: timedelta) -> None:

@@ -78,7 +78,9 @@ class Worker:
             stack.callback(self._threads.shutdown, wait=False, cancel_futures=True)
             stack.callback(self._workflow_threads.shutdown, wait=False, cancel_futures=True)
             first_after = ENTER_EVERY * (0.5 + self._random())
-            await stack.enter_async_context(upkeep(self._store, self._registry, first_after=first_after))
+            kept = self._settings.deliveries_for
+            chores = upkeep(self._store, self._registry, first_after=first_after, deliveries_for=kept)
+            await stack.enter_async_context(chores)
             while not self._stopping.is_set():
                 try:
                     await self._work_shift()

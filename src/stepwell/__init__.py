@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from stepwell.core.triggers import on_event as on_event
     from stepwell.core.triggers import poll as poll
     from stepwell.core.triggers import webhook as webhook
+    from stepwell.core.webhooks import Delivery as Delivery
+    from stepwell.core.webhooks import HookSpec as HookSpec
     from stepwell.core.webhooks import WebhookEvent as WebhookEvent
     from stepwell.errors import AuthorisationFailed as AuthorisationFailed
     from stepwell.errors import Cancelled as Cancelled
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from stepwell.errors import StepwellError as StepwellError
     from stepwell.errors import UnknownApplication as UnknownApplication
     from stepwell.errors import UnknownConnection as UnknownConnection
+    from stepwell.errors import UnknownDelivery as UnknownDelivery
     from stepwell.errors import UnknownExecution as UnknownExecution
     from stepwell.errors import UnknownSchedule as UnknownSchedule
     from stepwell.errors import UnknownStep as UnknownStep
@@ -108,6 +111,7 @@ _ERRORS = (
     "StepwellError",
     "UnknownApplication",
     "UnknownConnection",
+    "UnknownDelivery",
     "UnknownExecution",
     "UnknownSchedule",
     "UnknownStep",
@@ -122,6 +126,7 @@ _HOMES = {
     "ConnectionInfo": "stepwell.core.accounts",
     "Consent": "stepwell.core.accounts",
     "KeyInfo": "stepwell.core.accounts",
+    "Delivery": "stepwell.core.webhooks",
     "EventInfo": "stepwell.core.dispatching",
     "EventRecord": "stepwell.core.model",
     "EventTrigger": "stepwell.core.dispatching",
@@ -131,6 +136,7 @@ _HOMES = {
     "First": "stepwell.runtime.firsts",
     "Handle": "stepwell.app.handle",
     "IssuedToken": "stepwell.core.tokens",
+    "HookSpec": "stepwell.core.webhooks",
     "REPEAT": "stepwell.runtime.effects",
     "Page": "stepwell.core.triggers",
     "Repeat": "stepwell.runtime.effects",

@@ -9,6 +9,7 @@
     ├── UnknownExecution        no execution has that id
     ├── UnknownStep             a fork names a step that has no outcome
     ├── UnknownSchedule         no schedule has that id
+    ├── UnknownDelivery         no delivery of a webhook has that id
     ├── KeyConflict             the same key was already used with another input
     ├── NotAllowed              the execution's status does not allow this operation
     ├── ExecutionFailed         `result()` of an execution that failed
@@ -116,6 +117,14 @@ class UnknownSchedule(StepwellError):
         self.schedule, self.known = schedule, tuple(sorted(known))
         have = f"there are: {', '.join(self.known)}" if self.known else "there are none; a worker's start declares them"
         super().__init__(f"no schedule is called '{schedule}'; {have}")
+
+
+class UnknownDelivery(StepwellError):
+    """No delivery of a webhook has that id."""
+
+    def __init__(self, delivery_id: object) -> None:
+        self.delivery_id = delivery_id
+        super().__init__(f"there is no delivery {delivery_id}; it may have been removed by retention")
 
 
 class UnknownStep(StepwellError):

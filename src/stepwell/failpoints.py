@@ -24,6 +24,7 @@ POINTS = (
     "in_heartbeat",
     "in_sweep",
     "in_schedule_tick",
+    "before_webhook_commit",
     "before_webhook_answer",
     "in_migration",
     "after_token_answer",

@@ -16,6 +16,7 @@ from stepwell.app.checks import (
     checked_choice,
     checked_count,
     checked_deadline,
+    checked_limit,
     execution_id_of,
 )
 from stepwell.app.connections import AccountCalls
@@ -24,6 +25,7 @@ from stepwell.app.decorator import Decorator
 from stepwell.app.events import Events
 from stepwell.app.filters import Facts, FilterOptions, filter_of
 from stepwell.app.handle import Handle, result_of
+from stepwell.app.hooks import HookCalls
 from stepwell.app.schedules import ScheduleCalls
 from stepwell.app.sync import SyncApp
 from stepwell.app.tokens import TokenCalls
@@ -49,12 +51,10 @@ from stepwell.store.identity import new_id
 P = ParamSpec("P")
 R = TypeVar("R")
 
-MAX_PAGE = 10_000  # executions with their payloads, all in memory
-
 AnyWorkflow = Workflow[..., Any] | str
 
 
-class App(Events, ControlCalls, ScheduleCalls, TokenCalls, AccountCalls):
+class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, AccountCalls):
     """The workflows of a program and the database in which their executions live.
 
     Without a URL the database is that of STEPWELL_DATABASE_URL, else an embedded PostgreSQL in `.stepwell/`. It is
@@ -373,9 +373,7 @@ class App(Events, ControlCalls, ScheduleCalls, TokenCalls, AccountCalls):
         `status` (one or several), `workflow`, `key`, `tags` (all of them), `parent`, `text`, and times: from
         `created_after` on and earlier than `created_before`, `finished_after` and `finished_before` likewise.
         """
-        if not 1 <= limit <= MAX_PAGE:
-            raise InvalidOption(f"limit is {limit}, use 1 to {MAX_PAGE:,} and `before` for the next page")
-        return await (await self._open()).list(filter_of(which, before=before), limit=limit)
+        return await (await self._open()).list(filter_of(which, before=before), limit=checked_limit(limit))
 
     async def search(
         self, text: str, *, before: UUID | str | None = None, limit: int = 100, **which: Unpack[Facts]

@@ -21,6 +21,8 @@ from stepwell.runtime.functions import duration_option
 from stepwell.runtime.registry import Bound, Registry
 from stepwell.runtime.times import aware
 
+MAX_PAGE = 10_000  # executions with their payloads, all in memory
+
 Deadline = datetime | DurationLike
 
 
@@ -78,6 +80,13 @@ def checked_count(option: str, value: int) -> int:
     if value < 1:
         raise InvalidOption(f"{option} is {value}, use at least 1")
     return value
+
+
+def checked_limit(limit: int) -> int:
+    """How many rows a page has at most. Raises InvalidOption."""
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidOption(f"limit is {limit}, use 1 to {MAX_PAGE:,} and `before` for the next page")
+    return limit
 
 
 def checked_choice(option: str, value: str, choices: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from stepwell.core.duration import DurationLike
 from stepwell.core.model import AuditRecord, EventRecord, Execution, Sent, StepRecord, WaitRecord
 from stepwell.core.schedule import Schedule
 from stepwell.core.status import Status
+from stepwell.core.webhooks import Delivery, HookSpec
 from stepwell.errors import InvalidOption
 from stepwell.inputs import NOTHING
 from stepwell.runtime.branches import outside_the_workflow
@@ -316,6 +317,40 @@ class SyncApp:
     def triggers(self) -> Sequence[EventTrigger]:
         """See App.triggers."""
         return self._await(self._app.triggers())
+
+    def hooks(self) -> Sequence[HookSpec]:
+        """See App.hooks."""
+        return self._await(self._app.hooks())
+
+    def deliveries(
+        self,
+        *,
+        source: str | None = None,
+        connection: str | None = None,
+        type: str | None = None,
+        is_reconciled: bool | None = None,
+        before: UUID | str | None = None,
+        limit: int = 100,
+    ) -> Sequence[Delivery]:
+        """See App.deliveries."""
+        return self._await(
+            self._app.deliveries(
+                source=source,
+                connection=connection,
+                type=type,
+                is_reconciled=is_reconciled,
+                before=before,
+                limit=limit,
+            )
+        )
+
+    def delivery(self, delivery_id: UUID | str) -> Delivery:
+        """See App.delivery."""
+        return self._await(self._app.delivery(delivery_id))
+
+    def replay(self, delivery_id: UUID | str) -> Sequence[SyncHandle[Any]]:
+        """See App.replay."""
+        return [SyncHandle(self, made.id, is_new=True) for made in self._await(self._app.replay(delivery_id))]
 
     def pause_schedule(self, schedule: str, *, reason: str = "paused") -> Schedule:
         """See App.pause_schedule."""

@@ -1,4 +1,4 @@
-"""The ASGI application: the API of an App, at the top of a server or mounted in somebody's own application."""
+"""The ASGI application: an App's API and webhooks, at the top of a server or mounted in somebody's own application."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from stepwell.app.application import App
 from stepwell.core.tokens import Scope as TokenScope
 from stepwell.server.access import Access, Who
 from stepwell.server.endpoint import Endpoint, send_problem
+from stepwell.server.intake import hook_routes
 from stepwell.server.openapi import document
 from stepwell.server.problems import Refusal
 from stepwell.server.routes import Call, Route
@@ -43,7 +44,10 @@ class Application:
     def _routes(self) -> Sequence[BaseRoute]:
         table = (*TABLE, Route("GET", "/openapi.json", TokenScope.READ, self._describe))
         paths = [StarletteRoute(path, Endpoint(routes, self._around)) for path, routes in by_path(table).items()]
-        return [Mount(PREFIX, app=Router(routes=paths, default=_nothing, redirect_slashes=False))]
+        return [
+            *hook_routes(self._around.app),
+            Mount(PREFIX, app=Router(routes=paths, default=_nothing, redirect_slashes=False)),
+        ]
 
     async def _describe(self, call: Call) -> msgspec.Raw:  # noqa: ARG002
         """The OpenAPI document of this API."""

@@ -92,8 +92,7 @@ class MemoryStore(MemoryMail, MemoryControl):
         self.inbox: Inbox = self._inbox
         self.tokens: Tokens = MemoryTokens(lock=self._lock, now=self.now)
         self._audit: list[AuditRecord] = []
-        self._noted = 0
-        self._moment = 0  # of what was stored last
+        self._noted = self._moment = 0  # the numbers of audits, and of what was stored last
         self._budgets = MemoryBudgets(self.now)
         self.budgets: Budgets = self._budgets
         self.catalog: Catalog = MemoryCatalog(self, lock=self._lock, now=self.now, hint=self._hint)

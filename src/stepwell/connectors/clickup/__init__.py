@@ -6,11 +6,11 @@ from typing import TypeAlias
 
 from stepwell.connectors.base import Setting
 from stepwell.connectors.clickup import triggers, types
+from stepwell.connectors.clickup.actions import ClickUpActions
 from stepwell.connectors.clickup.triggers import PlaceTriggers, TaskTriggers
-from stepwell.connectors.clickup.webhooks import WebhookActions
 
 
-class ClickUp(WebhookActions, TaskTriggers, PlaceTriggers):
+class ClickUp(ClickUpActions, TaskTriggers, PlaceTriggers):
     """One account at ClickUp, through the stored connection of that name.
 
     `ClickUp("acme")`; give its methods to `step.run`, and its triggers to `@app.workflow`.

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from stepwell.connectors.clickup.types import UNIX_EPOCH
+from stepwell.connectors.errors import VendorRejected
 from stepwell.connectors.http import HttpConnector
 from stepwell.connectors.outcome import Answer, Done, Expired, Limited, Outcome, Rejected, standard_outcome
 from stepwell.core.connections import Budget, Connection
@@ -35,17 +36,17 @@ class ClickUpProtocol(HttpConnector):
 
     def judge(self, answer: Answer, *, now: datetime) -> Outcome:
         """What an answer means. The last request of a minute closes the connection until the next one."""
-        left, until_reset = _remaining(answer), _until_reset(answer, now)
+        until_reset = _until_reset(answer, now)
         match answer.status:
             case 429:
-                return Limited(until_reset or WINDOW, left=left)
+                return Limited(until_reset or WINDOW)
             case 401:
                 reason, code = _told(answer)
                 if code in NOT_THIS_WORKSPACE:
                     return Rejected(f"answered 401: {reason}; no such object in a Workspace of this token", code)
                 return Expired(reason)
             case status if 200 <= status < 300:
-                return Done(left, pause=until_reset if left == 0 else None)
+                return Done(pause=until_reset if _is_last(answer) else None)
         outcome = standard_outcome(answer, now=now)
         if isinstance(outcome, Rejected):
             reason, code = _told(answer)
@@ -75,6 +76,14 @@ class ClickUpProtocol(HttpConnector):
         where = f"{path}?{urlencode(pairs)}" if pairs else path
         return (await self.request(method, where, operation=operation, json=json)).json()
 
+    async def gone(self, path: str, *, operation: str) -> None:
+        """What is at that path is deleted, also if it was before."""
+        try:
+            await self.api("DELETE", path, operation=operation)
+        except VendorRejected as rejected:
+            if rejected.status != 404:
+                raise
+
     async def needed_team(self, team: str | None) -> str:
         """The Workspace that was named, else the connection's. Raises InvalidOption."""
         found = team or (await self.connection()).settings.get("team")
@@ -94,9 +103,9 @@ def _written(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _remaining(answer: Answer) -> float | None:
-    text = answer.headers.get("x-ratelimit-remaining", "")
-    return float(text) if text.isdecimal() else None
+def _is_last(answer: Answer) -> bool:
+    """Whether the minute is used up. What is left else is not counted: it belongs to all who use the token."""
+    return answer.headers.get("x-ratelimit-remaining") == "0"
 
 
 def _until_reset(answer: Answer, now: datetime) -> timedelta | None:

@@ -11,8 +11,10 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from stepwell.connectors.base import Connector
+from stepwell.connectors.clickup.reconcile import FoundTasks
 from stepwell.connectors.clickup.types import moment
 from stepwell.connectors.events import ConnectorEvent
+from stepwell.core.duration import DurationLike
 from stepwell.core.triggers import WebhookTrigger
 
 Json = dict[str, Any]
@@ -197,7 +199,7 @@ class KeyResultEvent(ListEvent):
         return _facts(raw, "key_result_id")
 
 
-class TaskTriggers(Connector):
+class TaskTriggers(FoundTasks):
     """Triggers for what happens to tasks. Annotate the workflow's parameter with the event that each one names.
 
     `id` names the trigger, by default as the workflow. ClickUp sends the status of a new task as an event of its own: a
@@ -208,9 +210,12 @@ class TaskTriggers(Connector):
         """Start an execution for each event of tasks of these types (`task*`: of all), with a `TaskEvent`."""
         return self.trigger(*(types or ("task*",)), id=id)
 
-    def on_task_created(self, *, id: str | None = None) -> WebhookTrigger:
-        """Start an execution for each new task, with a `TaskCreated`."""
-        return self.trigger("taskCreated", id=id)
+    def on_task_created(self, *, id: str | None = None, reconcile: DurationLike | None = None) -> WebhookTrigger:
+        """Start an execution for each new task, with a `TaskCreated`.
+
+        `reconcile` is how often tasks of the connection's Workspace are looked for that no delivery has told of.
+        """
+        return self.trigger("taskCreated", id=id, reconcile=reconcile, find=self.find_created_tasks)
 
     def on_task_updated(self, *, id: str | None = None) -> WebhookTrigger:
         """Start an execution for each change of a task, with a `TaskUpdated`."""

@@ -42,7 +42,9 @@ class FakeWebhook:
         return self.location is None or places.get(self.location[0]) == self.location[1]
 
     def answered(self, status: int | None, _attempts: int) -> None:
-        """An event was sent, for the last time if it did not get through."""
+        """An event was sent, for the last time if it did not get through. What is suspended does not wake by itself."""
+        if self.status == "suspended":
+            return
         if status is not None and 200 <= status < 300:
             self.status, self.fail_count = "active", 0
             return

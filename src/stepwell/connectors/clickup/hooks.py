@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stepwell.connectors.base import action, may_be_a_repeat
-from stepwell.connectors.clickup.actions import TaskActions
-from stepwell.connectors.clickup.protocol import segment
+from stepwell.connectors.clickup.protocol import ClickUpProtocol, segment
 from stepwell.connectors.clickup.types import Webhook, webhook
 from stepwell.core.connections import Secret
 from stepwell.errors import InvalidOption
@@ -15,7 +14,7 @@ from stepwell.errors import InvalidOption
 SUSPENDED = "suspended"
 
 
-class WebhookActions(TaskActions):
+class HookActions(ClickUpProtocol):
     """Sources: developer.clickup.com/reference (webhooks), developer.clickup.com/docs/webhookhealth."""
 
     @action(repeat="verify")
@@ -78,7 +77,7 @@ class WebhookActions(TaskActions):
     @action(repeat="safe")
     async def delete_webhook(self, id: str) -> None:
         """The webhook is gone, also if it was gone before."""
-        await self._gone(f"/webhook/{segment(id)}", operation=f"delete webhook {id}")
+        await self.gone(f"/webhook/{segment(id)}", operation=f"delete webhook {id}")
 
     @action(repeat="safe")
     async def revive_webhooks(self, *, endpoint: str | None = None, team: str | None = None) -> list[Webhook]:

@@ -424,3 +424,14 @@ async def test_delivery_that_comes_after_it_was_removed_names_the_execution_that
     (accepted,) = await accept(world, again)
 
     assert accepted == Accepted(again.id, started_by(old), is_new=True)
+
+
+async def test_keys_with_an_execution_are_told_from_those_without(world: World) -> None:
+    one = delivery("push-1", subject="item:17")
+    await accept(world, one)
+    key = one.starts[0].key
+    assert key is not None
+
+    asked = [("order", key), ("order", "other"), ("refund", key)]
+    assert await world.store.inbox.started(asked) == {("order", key)}
+    assert await world.store.inbox.started([]) == set()

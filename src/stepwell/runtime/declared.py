@@ -15,6 +15,7 @@ from stepwell.errors import InvalidInput, InvalidOption
 from stepwell.inputs import InputCodec
 from stepwell.runtime.dispatcher import Listening
 from stepwell.runtime.polls import poll_function
+from stepwell.runtime.reconciling import reconcile_function
 
 
 class Triggered(Protocol):
@@ -45,6 +46,9 @@ def polls_of(workflow: Triggered) -> Iterator[Poll]:
             name = trigger.id or f"{workflow.id}.poll"
             function = poll_function(trigger, name, workflow=workflow.id, queue=workflow.queue, input=workflow.input)
             yield Poll(name, function, trigger.schedule)
+        elif isinstance(trigger, WebhookTrigger) and trigger.reconcile is not None:
+            name = f"{trigger.id or workflow.id}.reconcile"
+            yield Poll(name, reconcile_function(trigger, trigger.reconcile, name), trigger.reconcile.schedule)
 
 
 def triggered_by(workflow: Triggered) -> Mapping[str, Listening]:

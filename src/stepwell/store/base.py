@@ -310,6 +310,9 @@ class Inbox(Protocol):
         the other one waits for it.
         """
 
+    async def started(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of these (workflow, key) for which there is an execution."""
+
     async def deliveries(self, which: DeliveryFilter, *, before: UUID | None, limit: int) -> Sequence[Delivery]:
         """Those that are meant, newest first, without headers and bodies. `before`: the last one of the page before."""
 

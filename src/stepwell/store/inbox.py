@@ -51,6 +51,10 @@ class PostgresInbox:
         stored = {row[1:4]: row for row in found}
         return [_accepted(one, stored[place_of(one)]) for one in deliveries]
 
+    async def started(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        workflows, names = binary.texts([one for one, _ in keys]), binary.texts([key for _, key in keys])
+        return {(workflow, key) for workflow, key in await self._read("started", workflows, names)}
+
     async def deliveries(self, which: DeliveryFilter, *, before: UUID | None, limit: int) -> Sequence[Delivery]:
         found = await self._read(
             "deliveries",

@@ -205,6 +205,10 @@ class MemoryStore(MemoryMail, MemoryControl):
                 self._hint_work()
             return answers
 
+    def has(self, workflow: str, key: str) -> bool:
+        """Whether there is an execution of that key."""
+        return (workflow, key) in self._keys
+
     def unfinished_of(self, schedule_id: str) -> list[ExecutionId]:
         """The schedule's executions that have not ended, the earliest first."""
         rows = self._executions.values()

@@ -22,6 +22,9 @@ class Executions(Protocol):
     def accept(self, new: Sequence[NewExecution]) -> Sequence[Created]:
         """Accept executions; a key that is taken leaves the earlier one alone."""
 
+    def has(self, workflow: str, key: str) -> bool:
+        """Whether there is an execution of that key."""
+
 
 class MemoryInbox:
     """Keeps the Inbox protocol."""
@@ -84,6 +87,10 @@ class MemoryInbox:
             headers=dict(new.headers),
             body=new.body,
         )
+
+    async def started(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        with self._lock:
+            return {one for one in keys if self._executions.has(*one)}
 
     async def deliveries(self, which: DeliveryFilter, *, before: UUID | None, limit: int) -> Sequence[Delivery]:
         with self._lock:

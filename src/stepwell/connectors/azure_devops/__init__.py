@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from stepwell.connectors.azure_devops import triggers, types
 from stepwell.connectors.azure_devops.actions import AzureDevOpsActions
 from stepwell.connectors.azure_devops.triggers import AzureDevOpsTriggers
@@ -32,26 +34,26 @@ class AzureDevOps(AzureDevOpsActions, AzureDevOpsTriggers):
         Setting("base_url", "with Azure DevOps Server: the address of the collection", is_required=False),
     )
 
-    WorkItem = types.WorkItem
-    Comment = types.Comment
-    QueryResult = types.QueryResult
-    Subscription = types.Subscription
-    Notification = types.Notification
-    Build = types.Build
-    BuildPage = types.BuildPage
-    PullRequest = types.PullRequest
-    PullRequestPage = types.PullRequestPage
-    Thread = types.Thread
+    WorkItem: TypeAlias = types.WorkItem
+    Comment: TypeAlias = types.Comment
+    QueryResult: TypeAlias = types.QueryResult
+    Subscription: TypeAlias = types.Subscription
+    Notification: TypeAlias = types.Notification
+    Build: TypeAlias = types.Build
+    BuildPage: TypeAlias = types.BuildPage
+    PullRequest: TypeAlias = types.PullRequest
+    PullRequestPage: TypeAlias = types.PullRequestPage
+    Thread: TypeAlias = types.Thread
 
-    WorkItemCreated = triggers.WorkItemCreated
-    WorkItemUpdated = triggers.WorkItemUpdated
-    WorkItemCommented = triggers.WorkItemCommented
-    WorkItemDeleted = triggers.WorkItemDeleted
-    WorkItemRestored = triggers.WorkItemRestored
-    GitPush = triggers.GitPush
-    PullRequestCreated = triggers.PullRequestCreated
-    PullRequestUpdated = triggers.PullRequestUpdated
-    BuildCompleted = triggers.BuildCompleted
+    WorkItemCreated: TypeAlias = triggers.WorkItemCreated
+    WorkItemUpdated: TypeAlias = triggers.WorkItemUpdated
+    WorkItemCommented: TypeAlias = triggers.WorkItemCommented
+    WorkItemDeleted: TypeAlias = triggers.WorkItemDeleted
+    WorkItemRestored: TypeAlias = triggers.WorkItemRestored
+    GitPush: TypeAlias = triggers.GitPush
+    PullRequestCreated: TypeAlias = triggers.PullRequestCreated
+    PullRequestUpdated: TypeAlias = triggers.PullRequestUpdated
+    BuildCompleted: TypeAlias = triggers.BuildCompleted
 
     async def check(self) -> str:
         """Who the connection's credentials belong to. Raises what any action does when they are refused."""

@@ -73,7 +73,7 @@ def create(new: Sequence[NewExecution]) -> Call:
 def claim(session: SessionId, *, limit: int) -> Call:
     lanes = [binary.texts(["default"]), binary.texts(["order"])]
     bounds = [binary.int4(limit), binary.MINUS_INFINITY, binary.boolean(True)]
-    return Call("claim", [session.bytes, *lanes, *bounds, binary.texts([]), binary.int4s([])])
+    return Call("claim", [session.bytes, *lanes, *bounds, binary.texts([]), binary.int4s([]), binary.boolean(True)])
 
 
 def reap() -> Call:

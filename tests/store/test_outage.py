@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 import pytest
@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from stepwell.core.model import Kind
 from stepwell.core.status import Status
-from stepwell.errors import DatabaseUnavailable
+from stepwell.errors import DatabaseUnavailable, LeaseLost
 from tests.databases import Admin
 from tests.store.world import LEASE, MAX_CRASHES, PostgresWorld, checkpoint
 
@@ -52,6 +52,30 @@ async def test_session_that_could_not_be_closed_is_closed_before_the_next_is_ope
     assert (await postgres.claim_one(heir)).id == started
     await postgres.worker()
     assert (await postgres.see(started)).status is Status.RUNNING
+
+
+async def test_session_claims_on_one_connection_only(postgres: PostgresWorld, admin: Admin) -> None:
+    """A crash of the server takes back a claim that the disk did not have. The same session must not claim it again.
+
+    Here the connection is lost and the claim undone, as a crash does both; the session's row is there still.
+    """
+    session = await postgres.worker()
+    started = await postgres.running(session)
+    undo = "update stepwell.execution set owner = null, status = 'pending', due_at = now() where id = %s"
+    cut(admin, postgres.url)
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(undo, [started])
+    with suppress(DatabaseUnavailable):  # whoever asks first meets the lost connection; the next one has another
+        await postgres.see(started)
+    await postgres.see(started)
+
+    with suppress(DatabaseUnavailable):
+        await postgres.store.set_idle(session, is_idle=False)
+    with pytest.raises(LeaseLost, match="connection"):
+        await postgres.claim(session)
+
+    heir = await postgres.worker()
+    assert (await postgres.claim_one(heir)).id == started
 
 
 async def test_heartbeat_calls_any_error_of_the_database_an_outage(postgres: PostgresWorld, admin: Admin) -> None:

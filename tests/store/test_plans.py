@@ -155,8 +155,8 @@ def _calls(running: list[UUID], finished: list[UUID], paused: UUID = SESSION) ->
     dispatches = [["orders"] * each, ["order.created"] * each, [""] * each, list(range(1, each + 1))]
     starts = [[uuid4() for _ in running], *names, [b"{}"] * each, [0.0] * each, [False] * each, *deadlines]
     return {
-        "claim": ("claim", [SESSION, ["default"], ["order"], 100, ANY_TIME, True, [], []]),
-        "empty poll": ("claim", [SESSION, ["quiet"], ["order"], 100, ANY_TIME, True, [], []]),
+        "claim": ("claim", [SESSION, ["default"], ["order"], 100, ANY_TIME, True, [], [], True]),
+        "empty poll": ("claim", [SESSION, ["quiet"], ["order"], 100, ANY_TIME, True, [], [], True]),
         "flush": ("flush", [SESSION, *checkpoints, *attempts, *endings, *children, [False] * each]),
         "checkpoint": ("checkpoint", [SESSION, *checkpoints]),
         "one checkpoint": ("checkpoint_one", [SESSION, one, "new", "step", 7, False, b"1"]),

@@ -96,6 +96,7 @@ class PostgresStore(PostgresControl):
         self._upkeep = PostgresUpkeep(partial(self._run, on=self._chores))
         self._listeners: dict[object, Callable[[str], None]] = {}
         self._unclosed: set[SessionId] = set()
+        self._claims_on: dict[SessionId, Wire] = {}
         self._posting: asyncio.Task[None] | None = None
         self._transactions = Transactions(self.schema, self.url)
         self.catalog: Catalog = PostgresCatalog(self._run, self._observe)
@@ -183,6 +184,7 @@ class PostgresStore(PostgresControl):
         So an outage that ends within the lease is no crash of anybody's.
         """
         self._unclosed.add(session)
+        self._claims_on.pop(session, None)
         await self._run("close_session", session.bytes)
         self._unclosed.discard(session)
 
@@ -231,9 +233,13 @@ class PostgresStore(PostgresControl):
             return await self._run("create", *parameters, on=self._starts)
 
     async def claim(self, session: SessionId, request: ClaimRequest) -> Claim:
-        asked_at = time.monotonic()
-        found = await self._run(
-            "claim",
+        asked_at, wire = time.monotonic(), await self._main.wire()
+        if self._claims_on.setdefault(session, wire) is not wire:
+            # the server may have crashed, and taken back what this session has claimed but the disk did not have yet:
+            # claimed again by the same session, it would run twice here
+            raise LeaseLost("the connection that this session has claimed on was lost")
+        found = await wire.run(
+            self._sql("claim"),
             session.bytes,
             binary.texts(request.queues),
             binary.texts(request.workflows),
@@ -242,6 +248,7 @@ class PostgresStore(PostgresControl):
             binary.boolean(request.with_suspect),
             binary.texts(request.versions),
             binary.int4s(list(request.versions.values())),
+            binary.boolean(not wire.is_pooled),
         )
         if not found[0][1]:
             raise LeaseLost("this worker's session has ended")

@@ -3,9 +3,10 @@
 -- workers (`s`, suspect) is taken one at a time, so that the next crash blames nobody else; it counts against the limit.
 -- Only a claim that has found something asks for the session (`me`): an empty one locks nothing, and so writes nothing. A
 -- session that is just being ended is not waited for, because rows are locked here before it: this claim has lost it. Nor
--- does a claim wait for the disk: one that a crash of the server takes back was nobody's but this connection's, which the
--- crash has ended, and whatever its owner stores comes behind it in the log. The update takes the ids as an array: joined with
--- the union, PostgreSQL evaluates that anew for a row that somebody has just changed, and leases more than the limit.
+-- does a claim wait for the disk ($9; behind a pooler it does): one that a crash of the server takes back was nobody's but
+-- this connection's, which the crash has ended, and whatever its owner stores comes behind it in the log. The update takes
+-- the ids as an array: joined with the union, PostgreSQL evaluates that anew for a row that somebody has just changed, and
+-- leases more than the limit.
 -- The next due time may have passed: somebody, such as a caller who asks to hear of the end, holds that row locked now.
 -- An execution begins with the newest version of its workflow that this worker has ($7, $8), and keeps it.
 -- `has_post`: events were sent inside transactions, and are to be put into their topics.
@@ -24,7 +25,9 @@ with s as materialized (
         order by e.due_at limit $4::int for update skip locked) d
     limit $4::int - (select count(*)::int from s)
 ), me as materialized (
-    select id, set_config('synchronous_commit', 'off', true) from stepwell.worker
+    select id, set_config('synchronous_commit',
+                          case when $9::boolean then 'off' else current_setting('synchronous_commit') end, true)
+    from stepwell.worker
     where id = $1::uuid and expires_at > now() and (exists (select from c) or exists (select from s))
     for key share skip locked
 ), u as (

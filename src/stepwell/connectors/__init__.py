@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stepwell.connectors.errors import VendorBusy as VendorBusy
     from stepwell.connectors.errors import VendorError as VendorError
     from stepwell.connectors.errors import VendorRejected as VendorRejected
+    from stepwell.connectors.github import GitHub as GitHub
     from stepwell.connectors.http import HttpConnector as HttpConnector
     from stepwell.connectors.http_api import HTTP as HTTP
     from stepwell.connectors.outcome import Answer as Answer
@@ -32,6 +33,7 @@ _HOMES = {
     "AzureDevOps": "stepwell.connectors.azure_devops",
     "ClickUp": "stepwell.connectors.clickup",
     "Connector": "stepwell.connectors.base",
+    "GitHub": "stepwell.connectors.github",
     "HTTP": "stepwell.connectors.http_api",
     "HttpConnector": "stepwell.connectors.http",
     "Repeat": "stepwell.connectors.base",

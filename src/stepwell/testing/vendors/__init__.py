@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from stepwell.testing.vendors.azure_devops import FakeAzureDevOps as FakeAzureDevOps
     from stepwell.testing.vendors.clickup import FakeClickUp as FakeClickUp
     from stepwell.testing.vendors.fake import FakeVendor as FakeVendor
+    from stepwell.testing.vendors.github import FakeGitHub as FakeGitHub
     from stepwell.testing.vendors.ledger import Effect as Effect
     from stepwell.testing.vendors.ledger import Ledger as Ledger
     from stepwell.testing.vendors.outgoing import Outgoing as Outgoing
@@ -23,6 +24,7 @@ _HOMES = {
     "Effect": "ledger",
     "FakeAzureDevOps": "azure_devops",
     "FakeClickUp": "clickup",
+    "FakeGitHub": "github",
     "FakeVendor": "fake",
     "Ledger": "ledger",
     "Outgoing": "outgoing",

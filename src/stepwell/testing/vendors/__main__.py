@@ -13,7 +13,7 @@ import uvicorn
 
 from stepwell.testing import vendors
 
-FAKES = {"azure-devops": "FakeAzureDevOps", "clickup": "FakeClickUp"}
+FAKES = {"azure-devops": "FakeAzureDevOps", "clickup": "FakeClickUp", "github": "FakeGitHub"}
 
 
 async def serve(vendor: str, *, port: int, options: dict[str, Any]) -> None:

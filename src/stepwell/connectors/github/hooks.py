@@ -9,7 +9,7 @@ from stepwell.connectors.github.protocol import GitHubProtocol, links, place
 from stepwell.connectors.github.types import DeliveryPage, Webhook, delivery, webhook
 
 
-class WebhookActions(GitHubProtocol):
+class HookActions(GitHubProtocol):
     """Source: docs.github.com/rest/repos/webhooks."""
 
     @action(repeat="verify")

@@ -13,6 +13,7 @@ import random
 import subprocess
 import sys
 import time
+import traceback
 import typing
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from stepwell.codec import codec_for, digest, result_codec
+from stepwell.core.connections import Connection, Secret
 from stepwell.core.payload import COMPRESS_ABOVE_BYTES, MAX_DEPTH, PAYLOAD_LIMIT_BYTES
 from stepwell.errors import InvalidOption, InvalidValue, PayloadTooLarge
 
@@ -538,3 +540,24 @@ def test_a_digest_is_the_same_in_another_process() -> None:
     }
 
     assert answers == {"294168812\n"}
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        (Secret("canary-2b7d"), "$"),
+        ({"auth": [1, Secret("canary-2b7d")]}, "$.auth[1]"),
+        (Connection("acme", "clickup", {}, {"token": Secret("canary-2b7d")}), "$.secrets.token"),
+    ],
+)
+def test_secret_is_refused_with_its_path_and_not_shown(value: object, path: str) -> None:
+    with pytest.raises(InvalidValue, match="is a Secret, which is never stored") as caught:
+        codec_for(Any).encode(value)
+
+    assert caught.value.path == path
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_digest_of_a_secret_does_not_depend_on_it() -> None:
+    """A digest is stored: it must not tell what a guess would be."""
+    assert digest((Secret("one"),), {}) == digest((Secret("other"),), {})

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 import msgspec.inspect
 
+from stepwell.core.connections import Secret
 from stepwell.core.payload import MAX_DEPTH, pack, refuse_deep, unpack
 from stepwell.core.roundtrip import is_plain, locate, parts_of, refuse_difference
 from stepwell.errors import InvalidOption, InvalidValue
@@ -223,6 +224,8 @@ def _why_unencodable(culprit: object, error: Exception) -> str:
             return "is text with a lone surrogate, which UTF-8 cannot carry; replace it"
         case int():
             return "is an integer of more than 64 bits; use a str"
+        case Secret():
+            return "is a Secret, which is never stored; return what it was used for"
         case dict():
             return "has a key that JSON cannot carry; use str keys"
     kind = type(culprit)

@@ -46,7 +46,7 @@ class Consent:
     `binding` is for the browser that began it alone, if it was asked for: nobody else can complete it then.
     """
 
-    url: str
+    url: str = field(repr=False)  # it holds the state
     state: str = field(repr=False)
     binding: str | None = field(default=None, repr=False)
 

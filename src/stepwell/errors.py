@@ -218,7 +218,8 @@ class ChildFailed(StepFailed):
     ) -> None:
         super().__init__(step=step, attempts=1, error_type=error_type, message=message, traceback=traceback)
         self.execution_id, self.status = execution_id, status
-        self.args = (f"child '{step}' ({execution_id}) is {status}: {error_type}: {message}",)
+        ended = "failed" if status == "failed" else f"was {status}"
+        self.args = (f"child '{step}' ({execution_id}) {ended}: {error_type}: {message}",)
 
 
 class Cancelled(BaseException):

@@ -68,6 +68,16 @@ MEASURES = (
     Measure("submits", "at_once_per_second", "submit 10,000 at once: starts/s", "25,000", "rows_per_second_by_1000"),
     Measure("idle", "statements_per_minute", "idle worker: statements per minute", "150"),
     Measure("idle", "memory_mb", "idle worker: resident memory, MB", "60"),
+    Measure(
+        "intake",
+        "accepted_per_second",
+        "signed deliveries, one server process: accepted/s",
+        "2,500",
+        "commits_per_second",
+    ),
+    Measure("intake", "cpu_us_per_delivery", "- server CPU per delivery, us", "", "commit_cpu_us"),
+    Measure("intake", "p50_ms", "- at 1,000 a second, answered after: p50, ms", "", "commit_ms"),
+    Measure("intake", "p99_ms", "- p99, ms", "100", "commit_ms"),
     *(
         Measure("search", f"{name}_{figure}_ms", f"- {name.replace('_', ' ')}, {figure}, ms", "20")
         for name in FILTERS

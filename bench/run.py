@@ -21,7 +21,7 @@ from bench.processes import EngineFailed
 from bench.workloads import QUICK, WORKLOADS, Figures, Sizes
 
 LONG_RUN_SECONDS = 30
-OWN = ("search", "stampede")  # what other engines do not have, or not within the time that a run may take
+OWN = ("search", "stampede", "intake")  # what other engines do not have, or not within the time that a run may take
 RESULTS = HERE / "RESULTS.md"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from bench.engines import EngineSpec
+from bench.intake import take
 from bench.ledger import Note
 from bench.measure import MemoryTrace, most_at_once, percentile, resident_megabytes
 from bench.postgres import Postgres
@@ -40,6 +41,9 @@ class Sizes:
     submits: int = 2_000
     submits_at_once: int = 10_000
     idle_seconds: float = 30
+    deliveries: int = 15_000
+    deliveries_a_second: int = 1_000
+    deliveries_paced_seconds: float = 10
     search_executions: int = 1_000_000
     search_questions: int = 100  # of each kind
 
@@ -60,6 +64,9 @@ QUICK = Sizes(
     submits=20,
     submits_at_once=100,
     idle_seconds=3,
+    deliveries=200,
+    deliveries_a_second=100,
+    deliveries_paced_seconds=1,
     search_executions=2_000,
     search_questions=3,
 )
@@ -285,6 +292,12 @@ def search(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:
     return look_up(engine, postgres, executions=sizes.search_executions, questions=sizes.search_questions)
 
 
+def intake(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:
+    """Deliveries of webhooks to one server process. The other engines take none."""
+    pace, seconds = sizes.deliveries_a_second, sizes.deliveries_paced_seconds
+    return take(engine, postgres, deliveries=sizes.deliveries, pace=pace, paced_seconds=seconds)
+
+
 WORKLOADS: dict[str, Callable[[EngineSpec, Postgres, Sizes], Figures]] = {
     "sequential": sequential,
     "throughput": throughput,
@@ -299,6 +312,7 @@ WORKLOADS: dict[str, Callable[[EngineSpec, Postgres, Sizes], Figures]] = {
     "replay": replay,
     "submits": submits,
     "idle": idle,
+    "intake": intake,
     "search": search,
 }
 

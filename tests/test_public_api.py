@@ -37,7 +37,6 @@ NAMES = {
     "ExecutionFailed",
     "First",
     "Handle",
-    "HistoryTooLarge",
     "InvalidInput",
     "InvalidOption",
     "InvalidValue",

@@ -86,6 +86,11 @@ class HookCalls(AccountCalls):
         return (await self.open()).store.inbox
 
 
+async def endpoints_of(app: HookCalls) -> Sequence[Endpoint]:
+    """Which connections take deliveries, with their secrets: for whoever signs a delivery to try them."""
+    return await _EndpointsIfAny(await app._open_accounts()).endpoints()
+
+
 class _EndpointsIfAny:
     """Those of the vault. Where no connection takes deliveries, no key is needed to know it."""
 

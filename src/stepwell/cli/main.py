@@ -22,6 +22,7 @@ HELP = {
     "executions": "Look at executions; cancel, retry, pause, resume and fork them.",
     "events": "Send events, look at those that are kept and at who waits.",
     "schedules": "Look at schedules, pause and resume them, start one now.",
+    "hooks": "Look at webhooks that came in, start something from one again, send one.",
     "connections": "Keep credentials of accounts: add, list, test, rotate, connect again.",
     "applications": "Keep applications at vendors: OAuth 2 clients, and keys that connections share.",
     "keys": "Make, list and rotate the keys that encrypt credentials.",

@@ -82,7 +82,8 @@ class _Number(NamedTuple):
 
 def refuse_deep(text: bytes) -> None:
     """Raise InvalidValue for JSON text nested too deep, before a recursive reader meets it."""
-    if len(text) > MAX_DEPTH and depth_of(text) > MAX_DEPTH:
+    brackets = text.count(b"{") + text.count(b"[")  # most texts have few, and are not looked at more closely
+    if brackets > MAX_DEPTH and depth_of(text) > MAX_DEPTH:
         raise InvalidValue(path="$", reason=f"is nested deeper than {MAX_DEPTH} levels; flatten it")
 
 

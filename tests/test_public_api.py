@@ -37,6 +37,7 @@ NAMES = {
     "ExecutionFailed",
     "First",
     "Handle",
+    "HistoryTooLarge",
     "InvalidInput",
     "InvalidOption",
     "InvalidValue",

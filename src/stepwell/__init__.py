@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from stepwell.errors import EmbeddedUnavailable as EmbeddedUnavailable
     from stepwell.errors import ExecutionCancelled as ExecutionCancelled
     from stepwell.errors import ExecutionFailed as ExecutionFailed
+    from stepwell.errors import HistoryTooLarge as HistoryTooLarge
     from stepwell.errors import InvalidInput as InvalidInput
     from stepwell.errors import InvalidOption as InvalidOption
     from stepwell.errors import InvalidValue as InvalidValue
@@ -95,6 +96,7 @@ _ERRORS = (
     "EmbeddedUnavailable",
     "ExecutionCancelled",
     "ExecutionFailed",
+    "HistoryTooLarge",
     "InvalidInput",
     "InvalidOption",
     "InvalidValue",

@@ -17,6 +17,7 @@
     ├── ResultTimeout           `result(timeout=...)` ran out; the execution goes on
     ├── StepFailed              a step used up its attempts (raised inside the workflow)
     │   └── ChildFailed         a called child failed or was cancelled (raised inside the workflow)
+    ├── HistoryTooLarge         an execution has stored as much as one may (raised inside the workflow)
     ├── StepTimeout             an attempt of a step took longer than its timeout
     ├── Permanent               raise it in a step: do not retry
     ├── RetryAfter              raise it in a step: retry after this delay
@@ -218,7 +219,20 @@ class ChildFailed(StepFailed):
     ) -> None:
         super().__init__(step=step, attempts=1, error_type=error_type, message=message, traceback=traceback)
         self.execution_id, self.status = execution_id, status
-        self.args = (f"child '{step}' ({execution_id}) is {status}: {error_type}: {message}",)
+        ended = "failed" if status == "failed" else f"was {status}"
+        self.args = (f"child '{step}' ({execution_id}) {ended}: {error_type}: {message}",)
+
+
+class HistoryTooLarge(StepwellError):
+    """The execution has stored as much as one may, and begins no more steps. Clean-up and compensation still run."""
+
+    def __init__(self, *, step: str, size_bytes: int, limit_bytes: int) -> None:
+        self.step, self.size_bytes, self.limit_bytes = step, size_bytes, limit_bytes
+        super().__init__(
+            f"'{step}' is not begun: this execution has stored {size_bytes:,} bytes, the limit is {limit_bytes:,}, for"
+            " every pass reads them all; store data elsewhere and return references, and give parts of long work to"
+            " children or to the items of a step.map"
+        )
 
 
 class Cancelled(BaseException):

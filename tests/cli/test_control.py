@@ -225,6 +225,7 @@ def test_a_step_whose_outcome_is_known_is_not_resolved(cli: Cli) -> None:
 
     assert (answer.exit_code, answer.stdout) == (1, "")
     assert neither.exit_code == 2
+    assert neither.stderr == "Error: give either --value, with what the effect made, or --repeat\n"
 
 
 # --- audit ----------------------------------------------------------------------------------------------------------

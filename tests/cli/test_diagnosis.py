@@ -8,7 +8,19 @@ from datetime import timedelta
 import pytest
 
 from stepwell.cli import diagnosis
-from stepwell.cli.diagnosis import Disk, Finding, Installation, Role, Server, State, Stranded, Table, Work
+from stepwell.cli.diagnosis import (
+    Backlog,
+    Disk,
+    Finding,
+    Installation,
+    Role,
+    Server,
+    State,
+    Stranded,
+    Table,
+    Undecided,
+    Work,
+)
 
 GOOD_SERVER = Server(
     version_number=180006,
@@ -52,6 +64,8 @@ def test_a_good_server_with_good_work_has_nothing_to_complain_of() -> None:
         "the server's clock is 0.0 s behind this machine's",
         "2 alive",
         "nothing that a worker could run is due",
+        "every execution that has ended is in the index of words",
+        "no execution has ended",
         "none has been open for long",
         "5 dead rows",
     ]
@@ -196,3 +210,31 @@ def test_no_autovacuum_is_a_warning() -> None:
     assert of_work(has_autovacuum=False) == [
         Finding("vacuum", State.WARN, "autovacuum is off: tables grow without end", "turn autovacuum on")
     ]
+
+
+def test_a_trigger_that_cannot_decide_is_named_with_what_it_raised() -> None:
+    (finding,) = of_work(undecided=[Undecided("big-order", 2, "TypeError: no")])
+
+    assert (finding.check, finding.fact) == ("triggers", "'big-order' cannot decide about 2 events: TypeError: no")
+
+
+@pytest.mark.parametrize(("minutes", "is_bad"), [(9, False), (11, True)])
+def test_an_index_of_words_that_lags_behind_is_a_warning(minutes: int, is_bad: bool) -> None:
+    found = of_work(backlog=Backlog(unindexed=1, unindexed_for=timedelta(minutes=minutes)))
+
+    assert [finding.fact for finding in found] == (
+        ["1 ended execution not yet in the index of words, the earliest ended 11 min ago: searches are slow"]
+        if is_bad
+        else []
+    )
+
+
+@pytest.mark.parametrize(("leftovers", "is_bad"), [(100_000, False), (100_001, True)])
+def test_much_that_is_left_of_removed_executions_is_a_warning(leftovers: int, is_bad: bool) -> None:
+    found = of_work(backlog=Backlog(leftovers=leftovers, oldest_for=timedelta(days=40)))
+
+    assert [finding.fact for finding in found] == (
+        ["the earliest that is kept ended 40 days ago; 100,001 are removed whose steps are still to go"]
+        if is_bad
+        else []
+    )

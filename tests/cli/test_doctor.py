@@ -64,7 +64,7 @@ def test_a_healthy_database_is_told_line_by_line(cli: Cli, database_url: str) ->
     assert set(states.values()) == {"ok"}
     assert list(states) == [
         *("python", "stepwell", "driver", "database", "connection", "server", "encoding", "clock"),
-        *("role", "schema", "lateness", "transactions", "vacuum"),
+        *("role", "schema", "lateness", "search", "retention", "transactions", "vacuum"),
     ]
 
 
@@ -107,6 +107,29 @@ def test_an_execution_that_is_long_due_is_found(cli: Cli, database_url: str) -> 
     assert found["workers"] == ("ok", "1 alive, 1 expired and not yet cleaned up")
     assert found["lateness"][0] == "warn"
     assert found["lateness"][1].startswith("the oldest execution that is due waits for 600 s")
+
+
+def test_what_workers_have_yet_to_do_beside_executions_is_found(cli: Cli, database_url: str) -> None:
+    ended(database_url, "order", {"n": 3})
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("update stepwell.execution set finished_at = now() - interval '40 days'")
+        connection.execute("update stepwell.upkeep set reached_at = now() - interval '50 days'")
+        connection.execute(
+            "insert into stepwell.trigger (id, workflow, pattern, is_declared) values ('b', 'pay', '%', true)"
+        )
+        connection.execute(
+            "insert into stepwell.dispatch (trigger, name, address, number, error)"
+            " values ('b', 'paid', '', 1, 'KeyError: x')"
+        )
+
+    found = checks()
+
+    assert found["search"][0] == "warn"
+    assert found["search"][1].startswith(
+        "1 ended execution not yet in the index of words, the earliest ended 57,600 min"
+    )
+    assert found["retention"] == ("ok", "the earliest that is kept ended 40 days ago")
+    assert found["triggers"][1].startswith("'b' cannot decide about 1 event: KeyError: x; mend its `where`")
 
 
 def test_relaxed_settings_are_found_as_the_role_has_them(cli: Cli, database_url: str) -> None:

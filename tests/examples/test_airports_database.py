@@ -70,5 +70,5 @@ async def test_an_execution_says_why_it_stands_still_or_has_failed(database_url:
             with pytest.raises(ExecutionFailed):
                 await handle.result("20s")
 
-    with Database(database_url) as database, pytest.raises(RuntimeError, match=r"is failed: .*no such airport"):
+    with Database(database_url) as database, pytest.raises(RuntimeError, match=r"failed: .*no such airport"):
         database.has_ended(execution)

@@ -36,6 +36,8 @@ class Proxy:
         self._left_alone = 0
         self._cut = asyncio.Event()
         self.swallows_hints = False
+        self._may_pass = asyncio.Event()
+        self._may_pass.set()
         self.swallowed, self.passed_on = 0, 0  # notifications
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -69,6 +71,18 @@ class Proxy:
         """From now on no notification reaches anybody; everything else does, and no connection is lost."""
         self.swallows_hints = True
 
+    def go_silent(self) -> None:
+        """From now on nothing passes either way, and nobody is told: connections stay open, new ones are taken."""
+        self._may_pass.clear()
+
+    def speak_again(self) -> None:
+        """What was held up passes now."""
+        self._may_pass.set()
+
+    async def passes(self) -> None:
+        """Return as soon as anything passes."""
+        await self._may_pass.wait()
+
     async def has_cut(self) -> None:
         """Return once it has."""
         await self._cut.wait()
@@ -78,7 +92,8 @@ class Proxy:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        with suppress(OSError):
+        with suppress(OSError, asyncio.CancelledError):  # the server of streams logs what ends a task of its
+            await self.passes()
             upstream = await asyncio.open_unix_connection(self._server)
             await _Link(self, (reader, writer), upstream).run()
 
@@ -129,6 +144,7 @@ class _Link:
 
     async def _from_client(self) -> None:
         while data := await self._client[0].read(65_536):
+            await self._proxy.passes()
             self._cutting = self._cutting or self._proxy.is_to_be_cut(data)
             if self._cutting == "never":
                 self._proxy.note_cut()
@@ -142,6 +158,7 @@ class _Link:
 
     async def _from_server(self) -> None:
         while data := await self._server[0].read(65_536):
+            await self._proxy.passes()
             if self._cutting is None:
                 self._client[1].write(self._without_hints(data))
                 await self._client[1].drain()

@@ -73,6 +73,29 @@ async def test_step_and_sleep_longer_than_the_lease_keep_their_execution(lab: La
     assert len(lab.store.sessions) == 2
 
 
+async def test_beat_that_gets_no_answer_ends_the_session_with_its_lease(lab: Lab) -> None:
+    """F42: nobody says that the database is gone; the step is cut all the same, and goes on in another session."""
+    gate, answer = Gate(), threading.Event()
+
+    def keep_waiting() -> None:
+        if len(lab.store.sessions) == 1:
+            assert answer.wait(SIGNAL_SECONDS)
+
+    lab.store.on_beat = keep_waiting
+
+    @lab.app.workflow
+    async def flow(step: Step) -> str:
+        return await step.run("gate", gate)
+
+    handle = await lab.app.start(flow)
+    async with lab.worker(lease_for=LEASE):
+        async with asyncio.timeout(SIGNAL_SECONDS):
+            await gate.was_cut.wait()
+        gate.let_go.set()
+        answer.set()
+        assert await lab.result(handle) == "through"
+
+
 async def test_beats_beside_completions_lose_no_session(lab: Lab) -> None:
     """F14."""
     lab.store.on_beat = beats = Beats()

@@ -12,9 +12,9 @@ import psycopg
 
 from stepwell.core.model import Batch, ExecutionId, Look, NewCheckpoint, NewEvent, NewExecution, SessionId
 from stepwell.store import binary, rows
+from stepwell.store.asis import Binary
 from stepwell.store.connect import with_settings
 from stepwell.store.identity import new_id
-from stepwell.store.pulse import Binary
 from stepwell.store.statements import statement
 from tests.store.world import MAX_CRASHES, SIGNAL_SECONDS
 

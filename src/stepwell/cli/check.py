@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from stepwell.cli.against import Judged, Outcome
     from stepwell.lint.findings import Finding
 
+EMBEDDED = "embedded"  # --against this: the database in .stepwell/
+
 
 @click.command("check")
 @click.argument("flows")
-@click.option("--against", metavar="URL", help="Also replay every execution in flight in this database.")
+@click.option("--against", metavar="URL", help="Also replay all that is in flight in this database.")
 @click.option("--workflow", "workflows", multiple=True, metavar="NAME", help="... of this one only; can be repeated.")
 @output_options()
 @database_options
@@ -29,7 +32,7 @@ def command(flows: str, target: Target, against: str | None, workflows: Sequence
     """Find code in workflows that would go wrong on a replay.
 
     FLOWS is a file (flows.py) or a module (package.flows) with an App; flows.py:app says which of several. It is
-    imported; no step runs, and nothing is written anywhere.
+    imported; no step runs, and nothing is written anywhere. `--against embedded` means the database in .stepwell/.
     """
     if against is None and workflows:
         raise InvalidOption("--workflow says which executions are replayed; give --against, too")
@@ -58,12 +61,26 @@ def _lint(app: App, flows: str) -> Sequence[Finding]:
     return checked.findings
 
 
-def _replay(app: App, url: str, schema: str, workflows: Sequence[str]) -> Outcome:
+def _replay(app: App, against: str, schema: str, workflows: Sequence[str]) -> Outcome:
     import asyncio
 
     from stepwell.cli.against import replay_in_flight
 
-    return asyncio.run(replay_in_flight(app.registry, url, schema, workflows))
+    with _running(against) as url:
+        return asyncio.run(replay_in_flight(app.registry, url, schema, workflows))
+
+
+@contextmanager
+def _running(against: str) -> Iterator[str]:
+    """The URL of the database; the embedded one, which has none that could be given, runs meanwhile."""
+    from stepwell.app.settings import embedded_folder
+    from stepwell.store.embedded import start_embedded
+
+    if against != EMBEDDED:
+        yield against
+        return
+    with start_embedded(embedded_folder()) as server:
+        yield server.url
 
 
 def _is_well(findings: Sequence[Finding], outcome: Outcome | None) -> bool:

@@ -159,6 +159,8 @@ def resolve(
 
     STEP is its name as `show` has it. The execution goes on.
     """
+    if (value is None) is not repeat:
+        raise InvalidOption("give either --value, with what the effect made, or --repeat")
     options: dict[str, Any] = {"repeat": repeat, "by": by}
     if value is not None:
         options["value"] = _json("--value", value)

@@ -14,6 +14,8 @@ LATE = timedelta(minutes=1)
 LONG_TRANSACTION = timedelta(minutes=5)  # under load, claims have become a third slower after three
 FEW_DEAD_ROWS = 10_000
 DEAD_SHARE = 0.2
+UNINDEXED = timedelta(minutes=10)  # workers enter what has ended every twenty seconds
+MANY_LEFTOVERS = 100_000
 LITTLE_SPACE = 1024**3  # bytes: PostgreSQL keeps up to 1 GB of WAL
 MEGABYTE = 1024**2
 
@@ -97,6 +99,25 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """What workers have yet to do beside executions. `oldest_for`: how long ago the earliest that is kept has ended."""
+
+    unindexed: int = 0
+    unindexed_for: timedelta | None = None
+    leftovers: int = 0
+    oldest_for: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Events about which a trigger's code cannot decide."""
+
+    trigger: str
+    count: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """What is going on."""
 
@@ -106,6 +127,8 @@ class Work:
     late_for: timedelta | None
     oldest_transaction_for: timedelta | None
     tables: Sequence[Table]
+    backlog: Backlog = Backlog()
+    undecided: Sequence[Undecided] = ()
 
 
 def of_installation(found: Installation) -> Iterator[Finding]:
@@ -218,6 +241,9 @@ def of_work(work: Work, *, has_autovacuum: bool) -> Iterator[Finding]:
     yield _of_workers(work)
     yield from map(_of_stranded, work.stranded)
     yield _of_lateness(work.late_for)
+    yield from map(_of_undecided, work.undecided)
+    yield _of_search(work.backlog)
+    yield _of_retention(work.backlog)
     yield _of_transactions(work.oldest_transaction_for)
     yield _of_vacuum(work.tables, has_autovacuum=has_autovacuum)
 
@@ -246,6 +272,41 @@ def _of_lateness(late_for: timedelta | None) -> Finding:
     if late_for <= LATE:
         return Finding("lateness", State.OK, fact)
     return Finding("lateness", State.WARN, fact, "add workers, or raise their --concurrency")
+
+
+def _of_undecided(undecided: Undecided) -> Finding:
+    fact = f"'{undecided.trigger}' cannot decide about {_counted(undecided.count, 'event')}: {undecided.error}"
+    return Finding(
+        "triggers", State.WARN, fact, "mend its `where`: it is asked again every minute, and nothing is lost"
+    )
+
+
+def _of_search(backlog: Backlog) -> Finding:
+    """What is not in the index of words is looked through one by one."""
+    if not backlog.unindexed or backlog.unindexed_for is None:
+        return Finding("search", State.OK, "every execution that has ended is in the index of words")
+    minutes = backlog.unindexed_for.total_seconds() / 60
+    executions = _counted(backlog.unindexed, "ended execution")
+    fact = f"{executions} not yet in the index of words, the earliest ended {minutes:,.0f} min ago"
+    if backlog.unindexed_for <= UNINDEXED:
+        return Finding("search", State.OK, fact)
+    return Finding(
+        "search", State.WARN, f"{fact}: searches are slow", "let a worker run: it enters thousands in a second"
+    )
+
+
+def _of_retention(backlog: Backlog) -> Finding:
+    if backlog.oldest_for is None:
+        return Finding("retention", State.OK, "no execution has ended")
+    fact = f"the earliest that is kept ended {_counted(backlog.oldest_for.days, 'day')} ago"
+    if backlog.leftovers > MANY_LEFTOVERS:
+        fact += f"; {backlog.leftovers:,} are removed whose steps are still to go"
+        return Finding("retention", State.WARN, fact, "let a worker run: they go in pieces beside its work")
+    return Finding("retention", State.OK, fact)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _of_transactions(oldest_for: timedelta | None) -> Finding:

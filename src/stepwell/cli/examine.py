@@ -18,7 +18,19 @@ import psycopg
 
 from stepwell.app import settings
 from stepwell.cli import diagnosis
-from stepwell.cli.diagnosis import Disk, Finding, Installation, Role, Server, State, Stranded, Table, Work
+from stepwell.cli.diagnosis import (
+    Backlog,
+    Disk,
+    Finding,
+    Installation,
+    Role,
+    Server,
+    State,
+    Stranded,
+    Table,
+    Undecided,
+    Work,
+)
 from stepwell.cli.exits import sentence_of
 from stepwell.cli.options import Target
 from stepwell.errors import DatabaseNotReady, StepwellError
@@ -133,6 +145,8 @@ def _work(connection: Connection, schema: str) -> Work:
         late_for=late_for,
         oldest_transaction_for=oldest_transaction_for,
         tables=[Table(*row) for row in _rows(connection, "tables", schema)],
+        backlog=Backlog(*_rows(connection, "backlog", schema)[0]),
+        undecided=[Undecided(*row) for row in _rows(connection, "undecided", schema)],
     )
 
 

@@ -98,10 +98,32 @@ def outcome(record: StepRecord) -> tuple[str, str]:
 
 def preview(record: StepRecord) -> str:
     """The beginning of a step's value, or what it raised."""
-    text = error_line(record.value) if record.is_failure else pretty(record.value, indent=-1)
-    if record.kind == Kind.SLEEP:
-        text = "until " + text.strip('"')
-    return cut(text)
+    if record.is_failure:
+        return cut(error_line(record.value))
+    if record.kind in (Kind.WAIT, Kind.FIRST):
+        return cut(_taken(record.value))
+    text = pretty(record.value, indent=-1)
+    return cut("until " + text.strip('"') if record.kind == Kind.SLEEP else text)
+
+
+class _Taken(msgspec.Struct):
+    """What ended a wait, as far as it is shown."""
+
+    event: Any
+    payload: msgspec.Raw
+    label: str | None = None
+
+
+def _taken(data: bytes) -> str:
+    """What a wait got: the payload, or that its time was over; of several waits, which one was first."""
+    try:
+        taken = msgspec.json.decode(unpack(data), type=_Taken)
+    except (InvalidValue, msgspec.MsgspecError) as error:
+        return f"(unreadable: {error})"
+    value = pretty(bytes(taken.payload), indent=-1)
+    if taken.label is not None:
+        return taken.label if taken.event is None and value == "null" else f"{taken.label}: {value}"
+    return value if taken.event is not None else "timed out"
 
 
 def cut(text: str) -> str:

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from stepwell.core.model import Checkpoint, Kind, Tried
-from stepwell.errors import Diverged, InvalidOption
+from stepwell.core.model import Checkpoint, Kind, NewCheckpoint, Tried
+from stepwell.errors import Diverged, HistoryTooLarge, InvalidOption
 
 MAX_NAME_LENGTH = 200
 MAX_KEY_BYTES = 1_000  # an index entry of PostgreSQL holds 2,704 bytes
+MAX_HISTORY_BYTES = 64 * 1024 * 1024  # of one execution, beside the items of its maps: every pass reads all of it
+CHECKPOINT_BYTES = 400  # what a checkpoint takes in a worker's memory beside its value
 
 _UNUSABLE = re.compile(r"[#/\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -97,10 +99,21 @@ def checked_key(key: str) -> str:
 class Replay:
     """What one execution's history answers to each durable call of a pass."""
 
-    __slots__ = ("checkpoints", "retries")
+    __slots__ = ("_size_bytes", "checkpoints", "retries")
 
     def __init__(self, checkpoints: Mapping[str, Checkpoint], retries: Mapping[str, Tried]) -> None:
         self.checkpoints, self.retries = checkpoints, retries
+        self._size_bytes = sum(CHECKPOINT_BYTES + len(one.value) for one in checkpoints.values())
+
+    def grow(self, row: NewCheckpoint) -> None:
+        """One more is stored. Items of maps are read in pages: they do not count."""
+        if row.kind is not Kind.ITEM:
+            self._size_bytes += CHECKPOINT_BYTES + len(row.value)
+
+    def check_size(self, key: str) -> None:
+        """Raise HistoryTooLarge when no more may be begun."""
+        if self._size_bytes > MAX_HISTORY_BYTES:
+            raise HistoryTooLarge(step=key, size_bytes=self._size_bytes, limit_bytes=MAX_HISTORY_BYTES)
 
     def stored(self, key: str, kind: Kind) -> Checkpoint | None:
         """The stored outcome under this key. Raises Diverged when something else made it."""

@@ -50,7 +50,7 @@ async def _call(pass_: Pass, key: Key, asked: ChildCall) -> Any:
     if stored is not None:
         await asyncio.sleep(0)  # as in attempts.run
         return replayed(pass_, key, asked, stored)
-    await pass_.begin_looking()
+    await pass_.begin_looking(key)
     try:
         child = await begun(pass_, key, asked, is_called=True)
         if child is not None and child.status.is_final:
@@ -76,7 +76,7 @@ async def _start(pass_: Pass, key: Key, asked: ChildCall) -> UUID:
         await asyncio.sleep(0)  # as in attempts.run
         check_digest(pass_, key, stored.digest, asked.digest)
         return _ID.decode(stored.value)
-    await pass_.begin_looking()
+    await pass_.begin_looking(key)
     try:
         child = await _found(pass_, key, asked)
         new = _new(pass_, key, asked, is_called=False)
@@ -152,7 +152,7 @@ def child_failed(key: Key, value: bytes) -> ChildFailed:
 
 async def perform_item(pass_: Pass, item: Call, asked: ChildCall) -> Any:
     """The result of one item of a map, which is a child's. Raises Deferred while the child runs; ChildFailed."""
-    await pass_.begin_looking()
+    await pass_.begin_looking(item.key)
     try:
         child = await begun(pass_, item.key, asked, is_called=True)
         if child is None or not child.status.is_final:

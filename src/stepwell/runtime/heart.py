@@ -19,7 +19,10 @@ log = logging.getLogger("stepwell.worker")
 
 
 class Heart:
-    """Beats three times per lease. Calls back on the event loop's thread."""
+    """Beats three times per lease. Calls back on the event loop's thread.
+
+    That thread also looks whether the lease is over by our own clock, for a beat may get no answer at all (F42).
+    """
 
     def __init__(
         self,
@@ -34,16 +37,34 @@ class Heart:
         self._loop = asyncio.get_running_loop()
         self._stopping = threading.Event()
         self._ended = asyncio.Event()
+        self._kept_at = time.monotonic()  # the lease counts from when it was last asked for
+        self._asked_at: float | None = None  # a beat is under way since then
+        self._watch: asyncio.TimerHandle | None = None
         self._thread = threading.Thread(target=self._run, name="stepwell-heartbeat", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+        self._look()
 
     async def stop(self) -> None:
         """Return when the thread has come to its end."""
         self._stopping.set()
+        if self._watch is not None:
+            self._watch.cancel()
         # no thread waits for it: those of the loop's executor may all be busy with code of the user's
         await self._ended.wait()
+
+    def _look(self) -> None:
+        """When the lease has run out by our own clock others have taken over: going on would double effects.
+
+        Unless no beat waits for its answer: then this process was starved, and may beat yet.
+        """
+        now, third, asked_at = time.monotonic(), self._lease_seconds / 3, self._asked_at
+        left = self._kept_at + self._lease_seconds - now
+        if left <= 0 and asked_at is not None and now - asked_at > third:
+            self._on_lost(DatabaseUnavailable("the lease is over: the database does not answer"))
+        else:
+            self._watch = self._loop.call_later(max(left, third), self._look)
 
     def _run(self) -> None:
         try:
@@ -57,21 +78,20 @@ class Heart:
 
     def _beat_on(self) -> None:
         """Until stopped, or the lease is lost."""
-        kept_at = time.monotonic()
         while not self._stopping.wait(self._lease_seconds / 3):
-            asked_at = time.monotonic()
+            self._asked_at = asked_at = time.monotonic()
             failpoint("in_heartbeat")
             try:
                 if not self._beat():
                     return
-                kept_at = asked_at
+                self._kept_at = asked_at
                 failpoint("in_sweep")
                 self._reap()
             except DatabaseUnavailable as error:
-                # when the lease has run out by our own clock others have taken over: going on would double effects
-                if time.monotonic() - kept_at > self._lease_seconds:
+                if time.monotonic() - self._kept_at > self._lease_seconds:
                     self._tell(self._on_lost, error)
                     return
+            self._asked_at = None
 
     def _beat(self) -> bool:
         cancelling = self._pulse.beat()

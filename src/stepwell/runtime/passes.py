@@ -178,14 +178,16 @@ class Pass:
 
     # --- going on, waiting, ending --------------------------------------------------------------------------------
 
-    async def begin_work(self, key: Key) -> None:  # noqa: ARG002 (a dry run stops here, and says before which call)
-        """Return if the call may do what is not stored yet; it goes on until `leave`."""
-        await self.begin_looking()
+    async def begin_work(self, key: Key) -> None:
+        """Return if the call may do what is not stored yet; it goes on until `leave`. Raises HistoryTooLarge."""
+        await self.begin_looking(key)
 
-    async def begin_looking(self) -> None:
-        """Return if the call may look for what has come, which changes nothing; it goes on until `leave`."""
+    async def begin_looking(self, key: Key) -> None:
+        """The same, to look for what has come, which changes nothing."""
         if self.closing is not None or self.interruption is not None or self.is_undone or self._is_undoing:
             await self.admit()
+        else:
+            self.replay.check_size(key)
         self.enter()
 
     def enter(self) -> None:
@@ -346,6 +348,9 @@ class Pass:
         """Return when the rows are durable."""
         add = self.around.commit.add
         added = (add(rows[0]),) if len(rows) == 1 else [add(row) for row in rows]  # no list for each step
+        for row in rows:
+            if isinstance(row, NewCheckpoint):
+                self.replay.grow(row)
         try:
             for stored in added:
                 await stored

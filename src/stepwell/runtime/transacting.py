@@ -31,6 +31,7 @@ async def body(pass_: Pass, call: Call) -> Any:
         except DatabaseUnavailable as error:
             around.commit.give_up(error)  # committed or not, nobody knows: the next pass reads it
             pass_.lose()
+    pass_.replay.grow(row)
     failpoint("after_step_commit")
     return value
 

@@ -33,7 +33,7 @@ async def _event(pass_: Pass, key: Key, wait: EventWait, timeout: Any) -> Any:
     if timeout is not None:
         until = await recorded(pass_, f"{key}/#until", Kind.VALUE, wait.digest, end_of(pass_, key, timeout))
     failpoint("before_wait_check")
-    await pass_.begin_looking()
+    await pass_.begin_looking(key)
     try:
         outcome = await _look(pass_, key, wait, until)
     finally:

@@ -12,7 +12,7 @@ from psycopg.rows import tuple_row
 from stepwell.core.model import Created, NewEvent, NewExecution
 from stepwell.errors import InvalidOption
 from stepwell.store import rows
-from stepwell.store.pulse import Binary, BinaryDumper
+from stepwell.store.asis import Binary, BinaryDumper
 from stepwell.store.statements import statement
 
 

@@ -67,6 +67,8 @@ log = logging.getLogger("stepwell.store")
 MAX_LOOKS = 1_000  # each sees what the one before it could not: only a storm on one topic asks for a second
 MAX_PAGES = 10  # of the outbox at one claim; the next claim goes on
 ITEMS_PAGE = 2_000  # rows of a map read at once: bounds memory, and few round trips for 100,000
+SHORT_PATIENCE_SECONDS = 10.0  # for statements of a worker, which take a tenth of a second: its lease is long over then
+LONG_PATIENCE_SECONDS = 600.0  # for a count of everything, and for chores
 
 
 class PostgresStore(PostgresControl):
@@ -87,9 +89,11 @@ class PostgresStore(PostgresControl):
         self.is_prompt = False
         self._route: Route | None = None
         self._clock = (datetime.fromtimestamp(0, UTC), time.monotonic())
-        self._main, self._flushes = Line(self.route, self._listen), Line(self.route)
+        self._main = Line(self.route, self._listen, patience_seconds=SHORT_PATIENCE_SECONDS)
+        self._flushes = Line(self.route, patience_seconds=SHORT_PATIENCE_SECONDS)
         self._starts, self._reads, self._waits = Line(self._impatient_route), Line(self.route), Line(self.route)
-        self._finds, self._chores = Line(self._route_for_values), Line(self.route)
+        self._finds = Line(self._route_for_values, patience_seconds=LONG_PATIENCE_SECONDS)
+        self._chores = Line(self.route, patience_seconds=LONG_PATIENCE_SECONDS)
         self._deliveries = Line(self._impatient_route)
         self._listings = Listings(self._read, partial(self._read, on=self._finds))
         self._mail = Mail(partial(self._read, on=self._finds))

@@ -23,9 +23,9 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 from stepwell.core.model import NewCheckpoint, SessionId
 from stepwell.errors import DatabaseUnavailable, LeaseLost, StepTimeout
 from stepwell.store import binary
+from stepwell.store.asis import Binary
 from stepwell.store.base import Transaction
 from stepwell.store.connect import unavailable, without_settings
-from stepwell.store.pulse import Binary
 from stepwell.store.statements import statement
 
 MAX_CONNECTIONS = 8  # each kind: a transaction holds one only while its function runs

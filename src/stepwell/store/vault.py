@@ -22,10 +22,10 @@ from stepwell.core.vault import (
 )
 from stepwell.errors import DatabaseUnavailable
 from stepwell.store import binary
+from stepwell.store.asis import Binary
 from stepwell.store.base import Renewal
 from stepwell.store.catalog import Run
 from stepwell.store.connect import Route, unavailable
-from stepwell.store.pulse import Binary
 from stepwell.store.statements import statement
 from stepwell.store.wire import Row
 

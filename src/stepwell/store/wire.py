@@ -21,6 +21,7 @@ from stepwell.errors import DatabaseNotReady, DatabaseUnavailable
 from stepwell.store.connect import Route, unavailable
 from stepwell.store.statements import Statement
 
+PATIENCE_SECONDS = 60.0  # the kernel gives up a peer that is gone within 10 s; one that only takes bytes, never
 _BINARY = 1
 _NO_SCHEMA = ("3F000", "42P01", "42703")  # no such schema, table, column
 _SERVER_GONE = ("57P01", "57P02", "57P03", "25006", "53300")  # shut down, crashed, starting, read-only now, full
@@ -38,10 +39,15 @@ class _Call(NamedTuple):
 class Wire:
     """A connection for statements of ours. `run` may be called by many tasks: statements go one after the other.
 
-    A caller that is cancelled leaves its statement running; the next ones wait for it. Once broken it stays broken.
+    A caller that is cancelled leaves its statement running; the next ones wait for it. Once broken it stays broken, as
+    it is when no answer has come for so long as `patience_seconds`: who swallows statements says nothing of it (F42).
     """
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any], *, is_pooled: bool) -> None:
+    def __init__(
+        self, connection: psycopg.AsyncConnection[Any], *, is_pooled: bool, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
+        self._patience_seconds = patience_seconds
+        self._watch: asyncio.TimerHandle | None = None
         self._connection = connection
         self._libpq = connection.pgconn
         self.is_pooled = is_pooled
@@ -63,13 +69,13 @@ class Wire:
         self._loop.add_reader(self._socket, self._readable)
 
     @classmethod
-    async def connect(cls, route: Route) -> Wire:
+    async def connect(cls, route: Route, *, patience_seconds: float = PATIENCE_SECONDS) -> Wire:
         """Connect. Raises DatabaseUnavailable."""
         try:
             connection = await psycopg.AsyncConnection.connect(route.conninfo, autocommit=True, prepare_threshold=None)
         except psycopg.Error as error:
             raise unavailable(error) from error
-        return cls(connection, is_pooled=route.is_pooled)
+        return cls(connection, is_pooled=route.is_pooled, patience_seconds=patience_seconds)
 
     async def run(self, statement: Statement, *parameters: bytes | None) -> Rows:
         """The rows of one statement.
@@ -93,6 +99,7 @@ class Wire:
         self._current = call = self._waiting.popleft() if self._waiting else None
         if call is None:
             return
+        self._watch = self._loop.call_later(self._patience_seconds, self._lose_patience, call)
         statement = call.statement
         self._is_preparing = not self.is_pooled and statement.name not in self._prepared
         try:
@@ -147,6 +154,7 @@ class Wire:
         """The current statement has been answered; start the next."""
         call, result, self._result = self._current, self._result, None
         assert call is not None
+        self._stop_watch()
         if result is None or self._libpq.status != pq.ConnStatus.OK:
             self._break(DatabaseUnavailable("the database closed the connection"))
         elif result.status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
@@ -175,10 +183,22 @@ class Wire:
             call.answer.set_exception(not_ready(error) if state in _NO_SCHEMA else error)
         self._send_next()
 
+    def _lose_patience(self, call: _Call) -> None:
+        """Break, unless the answer is there and only the loop was held up."""
+        self._readable()
+        if self._current is call and self.broken is None:
+            self._break(DatabaseUnavailable(f"the database gave no answer for {self._patience_seconds:.0f} s"))
+
+    def _stop_watch(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
     def _break(self, error: DatabaseUnavailable) -> None:
         if self.broken is not None:
             return
         self.broken = error
+        self._stop_watch()
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         unanswered = [*([self._current] if self._current else []), *self._waiting]
@@ -204,8 +224,10 @@ class Line:
         self,
         route: Callable[[], Awaitable[Route]],
         on_connect: Callable[[Wire], Awaitable[None]] | None = None,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        self._route, self._on_connect = route, on_connect
+        self._route, self._on_connect, self._patience_seconds = route, on_connect, patience_seconds
         self._wire: Wire | None = None
         self._lock = asyncio.Lock()
 
@@ -215,7 +237,7 @@ class Line:
             return self._wire
         async with self._lock:
             if self._wire is None or self._wire.broken is not None:
-                wire = await Wire.connect(await self._route())
+                wire = await Wire.connect(await self._route(), patience_seconds=self._patience_seconds)
                 if self._on_connect is not None:
                     await self._on_connect(wire)
                 self._wire = wire

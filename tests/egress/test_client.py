@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -77,3 +78,12 @@ async def test_name_without_an_address_is_a_connection_error() -> None:
     async with guarded_client(Rules()) as client:
         with pytest.raises(httpx2.ConnectError, match="cannot be resolved"):
             await client.get("http://no-such-host.invalid/")
+
+
+async def test_requests_are_not_logged_with_their_addresses(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Some vendors take secrets in the query."""
+    with caplog.at_level(logging.DEBUG):
+        async with guarded_client(Rules.allowing(["127.0.0.1"])) as client:
+            await client.get(url, params={"client_secret": "canary-3"})
+
+    assert "canary-3" not in caplog.text

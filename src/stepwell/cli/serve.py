@@ -16,6 +16,7 @@ import click
 from stepwell.cli import logs
 from stepwell.cli.exits import INTERRUPTED
 from stepwell.cli.options import Target, database_options, output_options
+from stepwell.cli.supervised import on_end_of_stdin, until_stdin_closes_option
 from stepwell.cli.worker import loop_factory
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ log = logging.getLogger("stepwell.serve")
     help="Believe this proxy's X-Forwarded headers; can be repeated. [default: nobody's]",
 )
 @click.option("--log-level", type=click.Choice(logs.LEVELS), default="info", show_default=True, help="What to log.")
+@until_stdin_closes_option
 @output_options("Log as JSON lines.")
 @database_options
 def command(
@@ -47,6 +49,7 @@ def command(
     public_url: str | None,
     proxies: Sequence[str],
     log_level: str,
+    until_stdin_closes: bool,
     as_json: bool,
 ) -> None:
     """Answer HTTP requests until told to stop.
@@ -62,16 +65,20 @@ def command(
     app = target.open_flows(flows) if flows is not None else target.bare_app()
     shown = None if public_url is None else checked_public_url(public_url)
     with bound(host, port) as listener, asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_serve(app, listener, shown, proxies))
+        runner.run(_serve(app, listener, shown, proxies, until_stdin_closes=until_stdin_closes))
 
 
-async def _serve(app: App, listener: socket.socket, public_url: str | None, proxies: Sequence[str]) -> None:
+async def _serve(
+    app: App, listener: socket.socket, public_url: str | None, proxies: Sequence[str], *, until_stdin_closes: bool
+) -> None:
     from stepwell.server.serve import Server, api_url, refuse_open_door
 
     async with app:
         await refuse_open_door(app, listener)
         server = Server(app, listener, public_url=public_url, proxies=proxies)
         _stop_on_signals(server.stop)
+        if until_stdin_closes:
+            on_end_of_stdin(server.stop)
         log.info("ready: %s", api_url(server.url))
         await server.run()
     log.info("stopped")

@@ -20,6 +20,7 @@ import click
 from stepwell.cli import logs
 from stepwell.cli.exits import INTERRUPTED, OK
 from stepwell.cli.options import Target, database_options, output_options, to_duration
+from stepwell.cli.supervised import on_end_of_stdin, until_stdin_closes_option
 from stepwell.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ IDLE_THREAD_SECONDS = 0.2  # within this, threads that have nothing to do have e
     "--lease", metavar="TIME", callback=to_duration, help="Silence after which it counts as dead. [default: 4.5s]"
 )
 @click.option("--log-level", type=click.Choice(logs.LEVELS), default="info", show_default=True, help="What to log.")
-@click.option("--until-stdin-closes", is_flag=True, help="Also stop when standard input ends, as a supervisor's pipe.")
+@until_stdin_closes_option
 @click.option("--http", metavar="HOST:PORT", help="Also serve the HTTP API there; fd:NUMBER is a socket opened for it.")
 @output_options("Log as JSON lines.")
 @database_options
@@ -115,7 +116,7 @@ async def _work(app: App, settings: WorkerSettings, http: str | None, *, until_s
         worker = await app.new_worker(settings)
         _stop_on_signals(worker, settings.grace)
         if until_stdin_closes:
-            _on_end_of_stdin(worker.stop)
+            on_end_of_stdin(worker.stop)
         announcing = asyncio.create_task(_announce(worker, app, settings), name="stepwell-announce")
         await worker.run()
         announcing.cancel()
@@ -190,15 +191,3 @@ def _stop_on_signals(worker: Worker, grace: timedelta) -> None:
             loop.add_signal_handler(number, stop, number)
         except NotImplementedError:  # Windows
             signal.signal(number, lambda number, _: loop.call_soon_threadsafe(stop, number))
-
-
-def _on_end_of_stdin(call: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-
-    def wait() -> None:
-        while os.read(0, 1024):
-            pass
-        loop.call_soon_threadsafe(call)
-
-    # a daemon that reads the descriptor itself: a lock on sys.stdin would be in the way of the interpreter's end
-    threading.Thread(target=wait, name="stepwell-stdin", daemon=True).start()

@@ -7,6 +7,7 @@ name server (DNS rebinding).
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Iterable
 from typing import Any
@@ -18,6 +19,9 @@ from stepwell.egress.rules import EgressRefused, Rules
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0  # between two pieces of an answer
+for chatty in ("httpx2", "httpcore2"):  # they log whole URLs, and some vendors take secrets in these
+    logging.getLogger(chatty).setLevel(logging.WARNING)
+
 LIMITS = httpx2.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=30.0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from stepwell import App, Retry, Step, every, on_event
@@ -34,3 +35,12 @@ def workflows(app: App) -> None:
     @app.workflow(trigger=[every("1h"), on_event("hourly.*")])
     async def hourly() -> None:
         return None
+
+    @app.workflow(retry=Retry(1))
+    async def charge(step: Step) -> Any:
+        return await step.effect("pay", hang)
+
+
+async def hang() -> Any:
+    """Nobody knows what became of it when its worker ends."""
+    await asyncio.Event().wait()

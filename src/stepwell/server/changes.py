@@ -133,7 +133,7 @@ async def fork(call: Call, execution_id: UUID, body: Fork = Fork()) -> Answer[Fo
 class Many(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Which executions, as in a listing; an empty filter is refused. `dry_run` only counts them."""
 
-    filter: Which
+    filter: Annotated[Which, Meta(extra_json_schema={"minProperties": 1})]
     dry_run: bool = False
 
 

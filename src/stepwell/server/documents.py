@@ -34,10 +34,10 @@ Duration = Annotated[
 class Which(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Which executions are meant: all that is given must hold. Times are from `after` on and earlier than `before`."""
 
-    status: list[Status] | UnsetType = UNSET
+    status: Annotated[list[Status], Meta(min_length=1)] | UnsetType = UNSET
     workflow: Text | UnsetType = UNSET
     key: Text | UnsetType = UNSET
-    tags: Tags | UnsetType = UNSET
+    tags: Annotated[list[Tag], Meta(min_length=1, max_length=MAX_TAGS)] | UnsetType = UNSET
     parent: UUID | UnsetType = UNSET
     created_after: Moment | UnsetType = UNSET
     created_before: Moment | UnsetType = UNSET

@@ -8,13 +8,16 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from stepwell.app.payloads import as_json
+from stepwell.app.payloads import as_json, to_store
+from stepwell.core.events import address
+from stepwell.core.payload import is_same
 from stepwell.core.tokens import Scope
 from stepwell.errors import InvalidOption, InvalidValue, PayloadTooLarge, UnknownExecution
 from stepwell.server import documents
 from stepwell.server.documents import DEFAULT_PAGE, Limit, Text
 from stepwell.server.executions import IDEMPOTENCY_KEY, idempotency_key
 from stepwell.server.histories import Waits
+from stepwell.server.problems import Refusal
 from stepwell.server.queries import given
 from stepwell.server.routes import Answer, Call, Route
 
@@ -55,7 +58,21 @@ async def send_event(call: Call, body: NewEvent) -> Answer[Sent]:
         id=identity,
     )
     is_new = bool(sent.is_new)
+    if not is_new:
+        await _refuse_other_payload(call, body, identity)
     return Answer(Sent(body.name, identity, is_new, sent.waiting or 0), status=201 if is_new else 200)
+
+
+async def _refuse_other_payload(call: Call, body: NewEvent, identity: str | None) -> None:
+    """Raise Refusal when the event that has this id says something else. One that was removed since is taken as it."""
+    payload = b"null" if body.payload is UNSET else to_store(bytes(body.payload), where="payload")
+    receiver = address(key=body.key or None, execution_id=body.to or None)
+    store = (await call.app.open()).store
+    for kept in await store.events(name=body.name, address=receiver, id=identity, limit=1):
+        if not is_same(kept.payload, payload):
+            raise Refusal(
+                422, "key-conflict", f"event '{body.name}' with id {identity!r:.100} was accepted with another payload"
+            )
 
 
 class Event(msgspec.Struct):

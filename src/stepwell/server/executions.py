@@ -36,6 +36,7 @@ IDEMPOTENCY_KEY = Header(
     "Idempotency-Key",
     "The same as `key`, or `id` of an event: the same request sent again is carried out once."
     " A text, or a quoted one as in the IETF draft `draft-ietf-httpapi-idempotency-key-header`.",
+    min_length=1,
 )
 
 

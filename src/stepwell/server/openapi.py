@@ -123,7 +123,12 @@ def _parameters(route: Route, schemas: _Schemas) -> list[Document]:
     fields = msgspec.structs.fields(route.query) if route.query is not None else ()
     queries = [_query_parameter(field, schemas) for field in fields]
     headers = [
-        {"name": one.name, "in": "header", "description": one.description, "schema": {"type": "string", "minLength": 1}}
+        {
+            "name": one.name,
+            "in": "header",
+            "description": one.description,
+            "schema": {"type": "string", "minLength": one.min_length},
+        }
         for one in route.headers
     ]
     return [*parts, *queries, *headers]
@@ -158,7 +163,7 @@ def _success(route: Route, status: int, schemas: _Schemas) -> Document:
     if status == 204:
         return response
     is_stream = route.media_type == sse.MEDIA_TYPE
-    schema = {"type": "string"} if is_stream else schemas.of(route.gives)
+    schema = schemas.of(sse.Described if is_stream else route.gives)
     return response | {"content": {route.media_type: {"schema": schema}}}
 
 

@@ -74,6 +74,7 @@ TITLES = {
     "timeout": "The request took too long to arrive",
     "too-large": "The request is too large",
     "unsupported-media-type": "The body is of another type",
+    "key-conflict": "The key was used with another input",
     "busy": "Too many streams are open",
 }
 _UNAVAILABLE = {"Retry-After": str(RETRY_AFTER_SECONDS)}

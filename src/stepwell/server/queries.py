@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar, get_origin
 from urllib.parse import parse_qsl
 
@@ -12,12 +13,19 @@ from stepwell.server.problems import invalid
 
 MAX_PARAMETERS = 200
 
+_DIGITS = re.compile(r"-?[0-9]{1,18}")
+
 Q = TypeVar("Q", bound=msgspec.Struct)
 
 
 def query_of(text: bytes, kind: type[Q]) -> Q:
     """The query as this type: what is a list there may be given several times, anything else once. Raises Refusal."""
-    query: Q = _converted(_collected(_pairs(text), _lists_of(kind)), kind, "query")
+    values = _collected(_pairs(text), _lists_of(kind))
+    for field in msgspec.structs.fields(kind):
+        value = values.get(field.encode_name)
+        if isinstance(value, str) and _is_number(field.type) and _DIGITS.fullmatch(value):
+            values[field.encode_name] = int(value)
+    query: Q = _converted(values, kind, "query")
     return query
 
 
@@ -65,13 +73,17 @@ def is_list(annotation: Any) -> bool:
     return get_origin(annotation) is list or any(get_origin(_bare(part)) is list for part in parts)
 
 
+def _is_number(annotation: Any) -> bool:
+    return _bare(annotation) is int
+
+
 def _bare(annotation: Any) -> Any:
     return getattr(annotation, "__origin__", annotation) if hasattr(annotation, "__metadata__") else annotation
 
 
 def _converted(value: Any, kind: Any, where: str) -> Any:
     try:
-        return msgspec.convert(value, kind, strict=False)
+        return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         place, message = fault_of(where, error)
         raise invalid([(place, message)]) from error

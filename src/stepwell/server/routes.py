@@ -42,6 +42,7 @@ class Header(NamedTuple):
 
     name: str
     description: str
+    min_length: int = 0
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -103,14 +104,28 @@ def _protocol() -> Any:
 def bound(host: str, port: int) -> socket.socket:
     """A socket that listens there; port 0 takes any free one. Raises InvalidOption."""
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        return _listening(*socket.getaddrinfo(host, port, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE)[0])
     except OSError as error:
         raise InvalidOption(
             f"{host} port {port} cannot be listened on: {error.strerror or error};"
             " choose another --port, or 0 for a free one"
         ) from error
-    listener.setblocking(False)
+
+
+def _listening(family: int, kind: int, protocol: int, _: str, address: Any) -> socket.socket:
+    """Its protocol is named: only then do event loops turn off Nagle's delay, of 40 ms an answer, for connections."""
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":  # elsewhere it lets two servers take one port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
     return listener
 
 

@@ -37,6 +37,14 @@ class Event:
         )
 
 
+class Described(msgspec.Struct):
+    """An event of a stream as a client sees it: `data` is JSON text."""
+
+    id: str
+    event: str
+    data: str
+
+
 class Stream:
     """An answer that goes on: events as they come, and a sign of life when none does."""
 

@@ -206,7 +206,9 @@ class Reader(Protocol):
     async def progress(self, execution_id: ExecutionId) -> dict[str, int]:
         """How many items of each of its maps are stored, by the map's key."""
 
-    async def events(self, *, name: str | None, address: str | None, limit: int) -> Sequence[EventRecord]:
+    async def events(
+        self, *, name: str | None, address: str | None, limit: int, id: str | None = None
+    ) -> Sequence[EventRecord]:
         """The events that are kept, newest first; those that are just being accepted come before them."""
 
     async def waits(

@@ -17,9 +17,12 @@ class Mail:
     def __init__(self, read: Read) -> None:
         self._read = read
 
-    async def events(self, *, name: str | None, address: str | None, limit: int) -> Sequence[EventRecord]:
+    async def events(
+        self, *, name: str | None, address: str | None, limit: int, id: str | None = None
+    ) -> Sequence[EventRecord]:
         """As Reader.events."""
-        found = await self._read("events", binary.maybe_text(name), binary.maybe_text(address), binary.int4(limit))
+        which = binary.maybe_text(name), binary.maybe_text(address), binary.int4(limit), binary.maybe_text(id)
+        found = await self._read("events", *which)
         return [
             EventRecord(name, key_of(address), execution_of(address), id, sent_at, payload)
             for name, address, id, sent_at, payload in found

@@ -18,17 +18,20 @@ class MemoryMail:
     _topics: Topics
     _executions: Mapping[ExecutionId, ExecutionRow]
 
-    async def events(self, *, name: str | None, address: str | None, limit: int) -> Sequence[EventRecord]:
+    async def events(
+        self, *, name: str | None, address: str | None, limit: int, id: str | None = None
+    ) -> Sequence[EventRecord]:
         with self._lock:
             found = [
-                (-event.number, place, event, id)
+                (-event.number, place, event, own)
                 for place, topic in self._topics.those(name, address)
-                for event, id in topic.kept()
+                for event, own in topic.kept()
+                if id in (None, own)
             ]
             found.sort(key=lambda one: one[:2])
             return [
-                EventRecord(place[0], key_of(place[1]), execution_of(place[1]), id, event.sent_at, event.payload)
-                for _, place, event, id in found[:limit]
+                EventRecord(place[0], key_of(place[1]), execution_of(place[1]), own, event.sent_at, event.payload)
+                for _, place, event, own in found[:limit]
             ]
 
     async def waits(

@@ -402,8 +402,10 @@ class PostgresStore(PostgresControl):
     async def progress(self, execution_id: ExecutionId) -> dict[str, int]:
         return dict(await self._read("progress", execution_id.bytes))
 
-    async def events(self, *, name: str | None, address: str | None, limit: int) -> Sequence[EventRecord]:
-        return await self._mail.events(name=name, address=address, limit=limit)
+    async def events(
+        self, *, name: str | None, address: str | None, limit: int, id: str | None = None
+    ) -> Sequence[EventRecord]:
+        return await self._mail.events(name=name, address=address, limit=limit, id=id)
 
     async def waits(
         self, *, execution_id: ExecutionId | None, name: str | None, address: str | None, limit: int

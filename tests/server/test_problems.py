@@ -69,8 +69,8 @@ async def test_path_that_is_not_served_is_a_problem_too(client: httpx2.AsyncClie
 def test_every_error_that_a_caller_can_cause_has_a_status() -> None:
     inside = {
         errors.ExecutionFailed, errors.ExecutionCancelled, errors.ResultTimeout, errors.StepFailed, errors.ChildFailed,
-        errors.StepTimeout, errors.Permanent, errors.RetryAfter, errors.NotYet, errors.NeedsReauthorisation,
-        errors.Diverged, errors.LeaseLost, errors.StepwellError,
+        errors.StepTimeout, errors.Permanent, errors.RetryAfter, errors.NotYet, errors.ConnectionUnusable,
+        errors.NeedsReauthorisation,        errors.Diverged, errors.LeaseLost, errors.StepwellError,
     }  # fmt: skip
     every = {
         kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.StepwellError)

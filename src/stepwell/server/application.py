@@ -14,7 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from stepwell.app.application import App
 from stepwell.core.tokens import Scope as TokenScope
+from stepwell.server import consent
 from stepwell.server.access import Access, Who
+from stepwell.server.consent import consent_route
 from stepwell.server.endpoint import Endpoint, send_problem
 from stepwell.server.intake import hook_routes
 from stepwell.server.openapi import document
@@ -31,7 +33,8 @@ class Application:
     """
 
     def __init__(self, app: App, *, public_url: str | None = None, who: Who | None = None) -> None:
-        self._around = Surroundings(app, Access(app, public_url=public_url, who=who))
+        callback = None if public_url is None else public_url.rstrip("/") + consent.PATH
+        self._around = Surroundings(app, Access(app, public_url=public_url, who=who), callback)
         self._router = Router(routes=self._routes(), default=_nothing, lifespan=self._lifespan, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,6 +49,7 @@ class Application:
         paths = [StarletteRoute(path, Endpoint(routes, self._around)) for path, routes in by_path(table).items()]
         return [
             *hook_routes(self._around.app),
+            consent_route(self._around.app),
             Mount(PREFIX, app=Router(routes=paths, default=_nothing, redirect_slashes=False)),
         ]
 

@@ -79,7 +79,7 @@ class Endpoint:
             if body or route.needs_body:
                 arguments["body"] = decoded(headers, body, route.body)
         presence = Presence(receive, self._around.stopping)
-        call = Call(self._around.app, actor.name, scope.get("root_path", ""), headers, presence)
+        call = Call(self._around.app, actor.name, scope.get("root_path", ""), headers, presence, self._around.callback)
         given = await route.function(call, **arguments)
         answer = given if isinstance(given, Answer) else Answer(given)
         if not isinstance(answer.value, Stream):

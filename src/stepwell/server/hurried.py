@@ -8,6 +8,7 @@ from asyncio.events import TimerHandle
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 10.0  # from the connection, or the first byte of a later request, to the end of its headers
+ARRIVING_SECONDS = 0.2  # between the two a client's first bytes are under way
 
 
 class HurriedProtocol(HttpToolsProtocol):
@@ -26,6 +27,14 @@ class HurriedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._relax()
         super().on_headers_complete()
+
+    def shutdown(self) -> None:
+        """The server is about to end. A request that is just arriving on a new connection is still answered."""
+        request: object = self.cycle  # None before the first one, whatever its annotation says
+        if request is None:
+            self.loop.call_later(ARRIVING_SECONDS, super().shutdown)
+        else:
+            super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._relax()

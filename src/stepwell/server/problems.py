@@ -91,6 +91,10 @@ KINDS: Mapping[type[Exception], Kind] = {
     errors.UnknownStep: Kind(404, "unknown-step", "The execution has no such step"),
     errors.UnknownSchedule: Kind(404, "unknown-schedule", "There is no such schedule"),
     errors.UnknownConnection: Kind(404, "unknown-connection", "There is no such connection"),
+    errors.UnknownApplication: Kind(404, "unknown-application", "There is no such application"),
+    errors.UnknownDelivery: Kind(404, "unknown-delivery", "There is no such delivery"),
+    errors.AuthorisationFailed: Kind(422, "not-connected", "The account could not be connected"),
+    errors.Unsealable: Kind(409, "unsealable", "What is stored cannot be opened with the keys of this server"),
     errors.UnknownToken: Kind(404, "unknown-token", "There is no such token"),
     errors.DatabaseError: Kind(503, "unavailable", "The database cannot be used at the moment", _UNAVAILABLE),
 }

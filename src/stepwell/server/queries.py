@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -23,8 +23,8 @@ def query_of(text: bytes, kind: type[Q]) -> Q:
     values = _collected(_pairs(text), _lists_of(kind))
     for field in msgspec.structs.fields(kind):
         value = values.get(field.encode_name)
-        if isinstance(value, str) and _is_number(field.type) and _DIGITS.fullmatch(value):
-            values[field.encode_name] = int(value)
+        if isinstance(value, str):
+            values[field.encode_name] = _scalar(value, field.type)
     query: Q = _converted(values, kind, "query")
     return query
 
@@ -73,8 +73,12 @@ def is_list(annotation: Any) -> bool:
     return get_origin(annotation) is list or any(get_origin(_bare(part)) is list for part in parts)
 
 
-def _is_number(annotation: Any) -> bool:
-    return _bare(annotation) is int
+def _scalar(text: str, annotation: Any) -> Any:
+    """A number or a boolean that a query has as text; anything else as it is, to be judged by its type."""
+    kinds = {_bare(part) for part in get_args(annotation)} | {_bare(annotation)}
+    if int in kinds and _DIGITS.fullmatch(text):
+        return int(text)
+    return {"true": True, "false": False}.get(text, text) if bool in kinds else text
 
 
 def _bare(annotation: Any) -> Any:

@@ -28,6 +28,7 @@ class Call(NamedTuple):
     root: str
     headers: Mapping[str, str]
     presence: Presence
+    callback: str | None = None  # where vendors send browsers back to, if that is known
 
 
 class Answer(Generic[T]):

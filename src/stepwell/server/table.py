@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from stepwell.server import changes, events, executions, fleet, histories, schedules, streams, tokens
+from stepwell.server import (
+    changes,
+    connections,
+    events,
+    executions,
+    fleet,
+    histories,
+    hooks,
+    schedules,
+    streams,
+    tokens,
+)
 from stepwell.server.routes import Route
 
 PREFIX = "/api/v1"
@@ -15,6 +26,8 @@ TABLE: tuple[Route, ...] = (
     *events.ROUTES,
     *schedules.ROUTES,
     *fleet.ROUTES,
+    *hooks.ROUTES,
+    *connections.ROUTES,
     *tokens.ROUTES,
 )
 

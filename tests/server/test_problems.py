@@ -70,7 +70,7 @@ def test_every_error_that_a_caller_can_cause_has_a_status() -> None:
     inside = {
         errors.ExecutionFailed, errors.ExecutionCancelled, errors.ResultTimeout, errors.StepFailed, errors.ChildFailed,
         errors.StepTimeout, errors.Permanent, errors.RetryAfter, errors.NotYet, errors.ConnectionUnusable,
-        errors.NeedsReauthorisation,        errors.Diverged, errors.LeaseLost, errors.StepwellError,
+        errors.NeedsReauthorisation, errors.HistoryTooLarge, errors.Diverged, errors.LeaseLost, errors.StepwellError,
     }  # fmt: skip
     every = {
         kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.StepwellError)

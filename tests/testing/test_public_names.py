@@ -20,11 +20,8 @@ NAMES = {
     "Standstill",
     "SyncLab",
     "assert_durable",
-    "connection",
-    "lent_connections",
     "replay",
     "running",
-    "served",
 }
 
 

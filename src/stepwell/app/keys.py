@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from stepwell.app import settings
 from stepwell.errors import InvalidOption
@@ -43,14 +41,11 @@ def keyring_of(*, is_embedded: bool) -> Keyring:
     return Keyring(parse_keys(text, where=str(path)))
 
 
-_memory_keyrings: WeakKeyDictionary[object, Keyring] = WeakKeyDictionary()
-
-
-def memory_keyring(store: object) -> Keyring:
-    """A key for what one store keeps in memory only: the same for all who use it."""
+def memory_keyring() -> Keyring:
+    """A key for what is kept in memory only."""
     from stepwell.sealing import Keyring, new_key
 
-    return _memory_keyrings.setdefault(store, Keyring([new_key("memory")]))
+    return Keyring([new_key("memory")])
 
 
 def new_key_id() -> str:
@@ -59,12 +54,16 @@ def new_key_id() -> str:
 
 
 def add_to_file(path: Path, key: Key) -> None:
-    """Put the key in front of those of the file: it seals from now on. The file is only its owner's, and always whole.
-
-    Raises OSError.
+    """Put the key in front of those of the file: it seals from now on. The file is only its owner's, and whole or not
+    there at all. Raises OSError.
     """
     before = path.read_text(encoding="utf-8") if path.exists() else ""
-    _beside(path, f"{key.text()}\n{before}").replace(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(f"{key.text()}\n{before}")
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
 
 
 def _make(path: Path) -> None:
@@ -74,17 +73,11 @@ def _make(path: Path) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = _beside(path, f"{new_key(new_key_id()).text()}\n")
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(f"{new_key(new_key_id()).text()}\n")
+        file.flush()
+        os.fsync(file.fileno())
     with suppress(FileExistsError):
         os.link(beside, path)  # fails if somebody was faster, whose key it is then
     beside.unlink()
-
-
-def _beside(path: Path, text: str) -> Path:
-    """A new file in the same folder, on disk, that only its owner can read."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    return Path(name)

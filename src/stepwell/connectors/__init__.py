@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stepwell.connectors.http import HttpConnector as HttpConnector
     from stepwell.connectors.http_api import HTTP as HTTP
     from stepwell.connectors.outcome import Answer as Answer
+    from stepwell.connectors.shopify import Shopify as Shopify
     from stepwell.connectors.sql import SQL as SQL
 
 _HOMES = {
@@ -39,6 +40,7 @@ _HOMES = {
     "Repeat": "stepwell.connectors.base",
     "SQL": "stepwell.connectors.sql",
     "Setting": "stepwell.connectors.base",
+    "Shopify": "stepwell.connectors.shopify",
     "VendorBusy": "stepwell.connectors.errors",
     "VendorError": "stepwell.connectors.errors",
     "VendorRejected": "stepwell.connectors.errors",

@@ -37,6 +37,7 @@ class Request:
     headers: Mapping[str, str]
     cost: float
     accept: Collection[int] = ()
+    is_authorised: bool = True
 
 
 class HttpConnector(Connector):
@@ -72,16 +73,19 @@ class HttpConnector(Connector):
         headers: Mapping[str, str] | None = None,
         cost: float = 1.0,
         accept: Collection[int] = (),
+        is_authorised: bool = True,
     ) -> Answer:
         """The vendor's answer to a request that worked. `operation` names it in errors, `cost` is taken of the budget.
-        Statuses of `accept` work as well, whatever they mean elsewhere.
+        Statuses of `accept` work as well, whatever they mean elsewhere. Without `is_authorised` no credentials are
+        sent, as to addresses of others that the vendor has named.
 
         Raises NotYet while a limit is used up, VendorRejected when a repeat makes no sense, VendorError when it does,
         NeedsReauthorisation when the credentials are refused and cannot be renewed.
         """
         body = msgspec.json.encode(json) if json is not None else content
         kind = {"Content-Type": "application/json"} if json is not None else {}
-        request = Request(operation, method, path, query or {}, body, {**kind, **(headers or {})}, cost, accept)
+        said = {**kind, **(headers or {})}
+        request = Request(operation, method, path, query or {}, body, said, cost, accept, is_authorised)
         connection = await self.connection()
         answer, outcome = await self._ask(connection, request)
         if isinstance(outcome, Expired):
@@ -94,7 +98,7 @@ class HttpConnector(Connector):
         client = await current_connected().clients.of(connection, base_url=self.address(connection))
         url = self.address(connection) + request.path if request.path.startswith("/") else request.path
         check_egress(urlsplit(url).hostname or "")
-        headers = {**self.authorisation(connection), **request.headers}
+        headers = {**(self.authorisation(connection) if request.is_authorised else {}), **request.headers}
         built = client.build_request(
             request.method, url, params=request.query or None, content=request.body, headers=headers
         )
@@ -130,7 +134,6 @@ class HttpConnector(Connector):
                 await budgets.close_until(connection.name, delay=delay, reason=reason)
                 raise NotYet(delay, reason)
             case Expired():
-                await current_connected().connections.renew(connection)  # tells the vault, which raises it for good
                 raise NeedsReauthorisation(connection.name)
             case Failed(reason=reason, delay=delay):
                 await budgets.report(connection.name, is_failure=True)

@@ -116,7 +116,9 @@ async def test_vendors_limit_puts_the_step_off(clickup: ClickUp, fake: FakeClick
 
     with pytest.raises(NotYet, match="ClickUp limits") as put_off:
         await clickup.get_list("901")
-    assert timedelta(seconds=18) <= put_off.value.delay <= timedelta(seconds=20)
+    assert (
+        timedelta(seconds=15) <= put_off.value.delay <= timedelta(seconds=22)
+    )  # servers write whole seconds, some late
 
 
 async def test_own_budget_holds_requests_back_before_any_answer(clickup: ClickUp, lent: GivenConnections) -> None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stepwell.testing.vendors.azure_devops import FakeAzureDevOps as FakeAzureDevOps
     from stepwell.testing.vendors.clickup import FakeClickUp as FakeClickUp
-    from stepwell.testing.vendors.delivered import delivered as delivered
     from stepwell.testing.vendors.fake import FakeVendor as FakeVendor
     from stepwell.testing.vendors.github import FakeGitHub as FakeGitHub
     from stepwell.testing.vendors.ledger import Effect as Effect
     from stepwell.testing.vendors.ledger import Ledger as Ledger
     from stepwell.testing.vendors.outgoing import Outgoing as Outgoing
     from stepwell.testing.vendors.sender import Deliveries as Deliveries
+    from stepwell.testing.vendors.shopify import FakeShopify as FakeShopify
     from stepwell.testing.vendors.switches import Switches as Switches
 
 _HOMES = {
@@ -26,11 +26,11 @@ _HOMES = {
     "FakeAzureDevOps": "azure_devops",
     "FakeClickUp": "clickup",
     "FakeGitHub": "github",
+    "FakeShopify": "shopify",
     "FakeVendor": "fake",
     "Ledger": "ledger",
     "Outgoing": "outgoing",
     "Switches": "switches",
-    "delivered": "delivered",
 }
 
 __all__ = sorted(_HOMES)

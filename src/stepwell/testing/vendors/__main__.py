@@ -18,7 +18,7 @@ import uvicorn
 from stepwell.testing import vendors
 from stepwell.testing.vendors.sender import Deliveries
 
-FAKES = {"azure-devops": "FakeAzureDevOps", "clickup": "FakeClickUp", "github": "FakeGitHub"}
+FAKES = {"azure-devops": "FakeAzureDevOps", "clickup": "FakeClickUp", "github": "FakeGitHub", "shopify": "FakeShopify"}
 
 
 async def serve(vendor: str, *, port: int, options: dict[str, Any], until_stdin_closes: bool = False) -> None:

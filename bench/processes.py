@@ -110,11 +110,11 @@ class Stage:
         self.workers.append(worker)
         return worker
 
-    def start_warm_workers(self, count: int) -> None:
-        """Workers that have already run something and are idle."""
+    def start_warm_workers(self, count: int, *, executions: int = WARM_UPS) -> None:
+        """Workers that have already run so many executions and are idle."""
         for number in range(1, count + 1):
             self.start_worker(f"worker-{number}")
-        self.submitter.ask("submit", orders=orders(WARM_UPS, steps=2, first=-WARM_UPS), at_once=True)
+        self.submitter.ask("submit", orders=orders(executions, steps=2, first=-executions), at_once=True)
         self.submitter.ask("finish")
         time.sleep(SETTLE_SECONDS)
 

@@ -138,7 +138,7 @@ def sleepers(engine: EngineSpec, postgres: Postgres, sizes: Sizes) -> Figures:
     """Many executions that sleep: how late each goes on, and what they hold in the worker while they sleep."""
     nap = sizes.sleep_seconds
     with stage(engine, postgres, lasting=True) as on:
-        on.start_warm_workers(1)
+        on.start_warm_workers(1, executions=sizes.sleepers)  # or the growth would be that of running so many at a time
         with MemoryTrace(on.workers[0].pid) as memory:
             on.submitter.ask("submit", orders=orders(sizes.sleepers, nap_seconds=nap), at_once=True)
             on.submitter.ask("finish")

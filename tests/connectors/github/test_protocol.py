@@ -58,6 +58,12 @@ async def test_check_says_whose_token_it_is(github: GitHub) -> None:
     assert await github.check() == "octocat"
 
 
+async def test_check_knows_tokens_of_installations(github: GitHub, fake: FakeGitHub) -> None:
+    fake.is_app = True
+
+    assert await github.check() == "an installation (repositories: 1)"
+
+
 async def test_refused_token_needs_reauthorisation(github: GitHub, fake: FakeGitHub) -> None:
     fake.expire_tokens()
 

@@ -15,7 +15,7 @@ from stepwell.connectors.azure_devops.types import (
     query_result,
     work_item,
 )
-from stepwell.connectors.base import action, action_key, may_be_a_repeat
+from stepwell.connectors.base import action, action_key, may_be_a_repeat, not_before
 from stepwell.connectors.errors import VendorRejected
 from stepwell.errors import InvalidOption
 
@@ -176,10 +176,8 @@ class WorkItemActions(AzureDevOpsProtocol):
         """
         place = project or await self.default_project() or (await self.get_work_item(id, expand="none")).project
         marker = _marker(action_key("add comment"))
-        if may_be_a_repeat():
-            async for known in self._comments(id, place):
-                if marker in known.text:
-                    return known
+        if may_be_a_repeat() and (found := await self._comment_with(marker, id, place)) is not None:
+            return found
         answer = await self.api(
             "POST",
             f"/wit/workItems/{id}/comments",
@@ -189,6 +187,16 @@ class WorkItemActions(AzureDevOpsProtocol):
             version=COMMENTS_VERSION,
         )
         return comment(answer.json())
+
+    async def _comment_with(self, marker: str, id: int, project: str) -> Comment | None:
+        """What an earlier attempt has made: not before our execution was there."""
+        since = not_before()
+        async for known in self._comments(id, project):
+            if marker in known.text:
+                return known
+            if since is not None and known.created_at is not None and known.created_at < since:
+                break
+        return None
 
     async def _comments(self, id: int, project: str) -> AsyncIterator[Comment]:
         """The comments on a work item, the newest first."""

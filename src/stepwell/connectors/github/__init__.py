@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from stepwell.connectors.base import Setting
+from stepwell.connectors.errors import VendorRejected
 from stepwell.connectors.github import triggers, types
 from stepwell.connectors.github.actions import GitHubActions
 from stepwell.connectors.github.triggers import GitHubTriggers
@@ -53,5 +54,12 @@ class GitHub(GitHubActions, GitHubTriggers):
     WorkflowRunEvent: TypeAlias = triggers.WorkflowRunEvent
 
     async def check(self) -> str:
-        """Whose token it is. Raises what any action does when it is refused."""
-        return str((await self.api("GET", "/user", operation="say who we are")).json()["login"])
+        """Whose token it is: a user's, or an app's installation. Raises what any action does when it is refused."""
+        try:
+            return str((await self.api("GET", "/user", operation="say who we are")).json()["login"])
+        except VendorRejected as rejected:
+            if rejected.status != 403:  # what is answered to an installation
+                raise
+        path, query = "/installation/repositories", {"per_page": 1}
+        answer = await self.api("GET", path, operation="say who we are", query=query)
+        return f"an installation (repositories: {answer.json()['total_count']})"

@@ -48,6 +48,7 @@ class Site(FakeVendor):
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.login, self.now, self.requests_per_hour = login, now, requests_per_hour
+        self.is_app = False  # whether its tokens are those of an app's installation
         self.repositories = {name.lower(): repository(name) for name in repositories}
         self._ids = count(first_id)
         self._numbers = {name: count(1) for name in self.repositories}

@@ -56,6 +56,10 @@ def app_of_before(database_url: str) -> App:
         await step.call("buy", "order", 7)
 
     @app.workflow
+    async def asking(step: Step) -> None:
+        await step.first("answer", yes=step.event("approved"), no=step.event("rejected", key="7"))
+
+    @app.workflow
     async def refused(step: Step) -> None:
         raise Permanent("no")
 
@@ -191,6 +195,21 @@ def test_child_under_way_that_would_be_called_otherwise_is_told(cli: Cli, databa
     verdict = only(check(cli, database_url, f"{BEFORE}@app.workflow\n{body}", "--workflow", "buyer")[1])
 
     assert (verdict["execution"], verdict["fault"], verdict["step"]) == (parent, "diverges", "buy")
+
+
+@pytest.mark.parametrize(
+    ("no", "fault"), [('"rejected", key="7"', None), ('"rejected", key="8"', "diverges"), ('"refused"', "diverges")]
+)
+def test_wait_under_way_for_an_event_that_the_code_no_longer_waits_for_is_told(
+    cli: Cli, database_url: str, no: str, fault: str | None
+) -> None:
+    asyncio.run(begun(database_url, "asking", until="the first of"))
+    call = f"await step.first('answer', yes=step.event('approved'), no=step.event({no}))"
+    code = f"{BEFORE}@app.workflow\nasync def asking(step: Step) -> None:\n    {call}\n"
+
+    verdicts = check(cli, database_url, code, "--workflow", "asking")[1]["verdicts"]
+
+    assert [(one["fault"], one["step"], one["line"]) for one in verdicts] == ([(fault, "answer", 12)] if fault else [])
 
 
 def test_execution_that_has_ended_is_not_looked_at(cli: Cli, database_url: str) -> None:

@@ -154,6 +154,23 @@ def test_a_delay_that_is_no_duration_is_refused(cli: Cli, delay: str) -> None:
     assert "Error: Invalid value for '--delay'" in answer.stderr
 
 
+@pytest.mark.parametrize("deadline", ["4h", "2199-01-31T08:00", "2199-01-31T08:00+02:00"])
+def test_a_start_has_the_deadline_that_it_is_given(cli: Cli, deadline: str) -> None:
+    stored = shown(cli, cli("start", "pay", "--deadline", deadline).stdout.strip())
+
+    expected = {"2199-01-31T08:00": "2199-01-31T08:00:00Z", "2199-01-31T08:00+02:00": "2199-01-31T06:00:00Z"}
+    assert stored["deadline_at"] == expected.get(deadline, stored["deadline_at"])
+    assert stored["deadline_at"] is not None
+
+
+@pytest.mark.parametrize("deadline", ["soon", "-1h", ""])
+def test_a_deadline_that_is_no_time_is_refused(cli: Cli, deadline: str) -> None:
+    answer = cli("start", "pay", f"--deadline={deadline}")
+
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert "is no time; write it like" in answer.stderr
+
+
 def test_a_delayed_start_is_due_later(cli: Cli) -> None:
     stored = shown(cli, cli("start", "pay", "--delay", "10m").stdout.strip())
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import TypeVar
 
-from stepwell.codec import codec_for
-from stepwell.core.webhooks import Envelope
-from stepwell.sources import Request, classify, source_named
-from stepwell.sources.verdicts import Refused
+from stepwell.core.webhooks import Envelope, WebhookEvent
+from stepwell.sources import Refused, Request, classify, source_named
+from stepwell.testing.vendors import Outgoing, delivered
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
-Event = TypeVar("Event")
+Event = TypeVar("Event", bound=WebhookEvent)
 
 
 def envelope_of(source: str, body: bytes, headers: Mapping[str, str] = {}) -> Envelope:
@@ -28,16 +24,5 @@ def envelope_of(source: str, body: bytes, headers: Mapping[str, str] = {}) -> En
 
 def event_of(kind: type[Event], source: str, body: bytes, headers: Mapping[str, str] = {}) -> Event:
     """The event that a workflow annotated with that kind gets, decoded from the stored input."""
-    envelope = envelope_of(source, body, headers)
-    stored: dict[str, Any] = {
-        "delivery": str(UUID(int=1)),
-        "source": source,
-        "type": envelope.type,
-        "connection": "acme",
-        "received_at": datetime(2030, 1, 1, tzinfo=UTC).isoformat(),
-        "subject": envelope.subject,
-        "headers": dict(headers),
-        "raw": json.loads(body.removeprefix(b"\xef\xbb\xbf")),
-    }
-    event: Event = codec_for(kind).decode_text(json.dumps(stored).encode())
-    return event
+    sent = Outgoing(source, "", "", "https://hooks.example.com", dict(headers), body)
+    return delivered(kind, sent, connection="acme")

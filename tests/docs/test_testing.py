@@ -85,7 +85,7 @@ def test_every_signature_is_that_of_the_code(name: str) -> None:
             assert written_shape(heading) in shapes(getattr(CLASSES[name], heading.partition("(")[0])), heading
 
 
-@pytest.mark.parametrize("name", ["running", "assert_durable", "replay"])
+@pytest.mark.parametrize("name", ["running", "assert_durable", "replay", "served", "connection"])
 def test_signature_of_what_is_called_by_its_own_name_is_that_of_the_code(name: str) -> None:
     written = re.search(rf"`({name}\(.*?\))`", REFERENCE.section(f"## {name}"))
 

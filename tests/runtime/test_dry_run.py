@@ -271,7 +271,7 @@ async def child(number: int, step: Step) -> None:
     await step.sleep("long", "1h")
 
 
-async def under_way(code: Code, before: Code) -> DryRun:
+async def under_way(code: Code, before: Code, *, knows_children: bool = True) -> DryRun:
     """What `code` makes of an execution of `before`, whose child still runs."""
     lab = Lab()
     flow = lab.app.workflow(id="flow")(before)
@@ -283,7 +283,8 @@ async def under_way(code: Code, before: Code) -> DryRun:
     history = history_of(seen, await lab.app.steps(handle.id), as_of=lab.store.now())
     now = App(lab.store)
     now.workflow(child)
-    return await dry_run(history, now.workflow(id="flow")(code), called=lab.store.called)
+    called = lab.store.called if knows_children else None
+    return await dry_run(history, now.workflow(id="flow")(code), called=called)
 
 
 async def calls(step: Step) -> None:
@@ -316,7 +317,7 @@ async def races(step: Step) -> None:
         (calls, calls, "child 'one'", ()),
         (calls, calls_more, "child 'one'", ("two",)),
         (waits, waits, "event 'approval'", ()),
-        (races, races, None, ("race",)),
+        (races, races, "the first of done (child of 'child'), late (timer)", ()),
     ],
 )
 async def test_call_under_way_is_waited_for(
@@ -333,6 +334,13 @@ async def test_call_under_way_that_is_made_otherwise_diverges(before: Code, code
 
     assert run.divergence is not None
     assert run.place == (__file__, line_of(code, "# here"))
+
+
+async def test_race_whose_children_are_not_known_would_begin_them() -> None:
+    run = await under_way(races, races, knows_children=False)
+
+    assert (run.divergence, run.is_stuck, run.unreached) == (None, False, ())
+    assert run.begins == ("race/#done",)
 
 
 async def test_time_out_that_has_come_would_be_stored_next() -> None:

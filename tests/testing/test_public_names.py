@@ -20,8 +20,11 @@ NAMES = {
     "Standstill",
     "SyncLab",
     "assert_durable",
+    "connection",
+    "lent_connections",
     "replay",
     "running",
+    "served",
 }
 
 

@@ -37,7 +37,7 @@ class Accounts:
         from stepwell.vault.seals import Seals
 
         is_own = self._is_memory and not settings.keys() and not settings.key_file()
-        return Seals(memory_keyring() if is_own else keyring_of(is_embedded=self._is_embedded))
+        return Seals(memory_keyring(self.store) if is_own else keyring_of(is_embedded=self._is_embedded))
 
     @cached_property
     def keeping(self) -> Keeping:

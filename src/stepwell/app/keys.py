@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from stepwell.app import settings
 from stepwell.errors import InvalidOption
@@ -41,11 +43,14 @@ def keyring_of(*, is_embedded: bool) -> Keyring:
     return Keyring(parse_keys(text, where=str(path)))
 
 
-def memory_keyring() -> Keyring:
-    """A key for what is kept in memory only."""
+_memory_keyrings: WeakKeyDictionary[object, Keyring] = WeakKeyDictionary()
+
+
+def memory_keyring(store: object) -> Keyring:
+    """A key for what one store keeps in memory only: the same for all who use it."""
     from stepwell.sealing import Keyring, new_key
 
-    return Keyring([new_key("memory")])
+    return _memory_keyrings.setdefault(store, Keyring([new_key("memory")]))
 
 
 def new_key_id() -> str:
@@ -54,16 +59,12 @@ def new_key_id() -> str:
 
 
 def add_to_file(path: Path, key: Key) -> None:
-    """Put the key in front of those of the file: it seals from now on. The file is only its owner's, and whole or not
-    there at all. Raises OSError.
+    """Put the key in front of those of the file: it seals from now on. The file is only its owner's, and always whole.
+
+    Raises OSError.
     """
     before = path.read_text(encoding="utf-8") if path.exists() else ""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(f"{key.text()}\n{before}")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    _beside(path, f"{key.text()}\n{before}").replace(path)
 
 
 def _make(path: Path) -> None:
@@ -73,11 +74,17 @@ def _make(path: Path) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(f"{new_key(new_key_id()).text()}\n")
-        file.flush()
-        os.fsync(file.fileno())
+    beside = _beside(path, f"{new_key(new_key_id()).text()}\n")
     with suppress(FileExistsError):
         os.link(beside, path)  # fails if somebody was faster, whose key it is then
     beside.unlink()
+
+
+def _beside(path: Path, text: str) -> Path:
+    """A new file in the same folder, on disk, that only its owner can read."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    return Path(name)

@@ -18,6 +18,7 @@ from stepwell.store.postgres import PostgresStore
 
 IN_FLIGHT = tuple(status for status in Status if not status.is_final)
 PAGE = 500
+MAX_WAITS = 1_000  # of one execution that are compared; each is a branch that waits
 
 
 class Judged(NamedTuple):
@@ -76,4 +77,5 @@ async def _verdict(store: PostgresStore, registry: Registry, execution: Executio
         return Verdict(Fault.MISSING, None, None, f"{error}; keep the workflow until its executions have ended")
     records = [record async for record in Client(store).steps(execution.id)]
     history = history_of(execution, records, as_of=store.now())
-    return verdict_of(await dry_run(history, workflow, called=store.called))
+    waits = await store.waits(execution_id=execution.id, name=None, address=None, limit=MAX_WAITS)
+    return verdict_of(await dry_run(history, workflow, called=store.called, waits=waits))

@@ -111,6 +111,25 @@ def to_moment(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
+def to_end(
+    ctx: click.Context,  # noqa: ARG001
+    param: click.Parameter,  # noqa: ARG001
+    value: str | None,
+) -> datetime | timedelta | None:
+    """The callback of an option that takes a duration from now on, or a time as `to_moment` does."""
+    if value is None:
+        return None
+    with suppress(InvalidDuration):
+        return parse_duration(value)
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is no time; write it like 2030-01-31T08:00 or 2030-01-31, or from now on: 90m, 7d"
+        ) from None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
 def several(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     """One decorator that does what these do one below the other."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from stepwell.cli.options import Target, database_options, output_options, to_duration
+from stepwell.cli.options import Target, database_options, output_options, to_duration, to_end
 from stepwell.cli.output import note, show_json
 from stepwell.errors import InvalidOption
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 @click.option(
     "--delay", metavar="TIME", callback=to_duration, help="Begin no earlier than after this time, such as 10m."
 )
+@click.option(
+    "--deadline", metavar="TIME", callback=to_end, help="It does not begin after this, and stops then: 4h, or a time."
+)
 @click.option("--flows", help="File or module that has the workflow: its input is then checked before it is stored.")
 @click.option("--watch", is_flag=True, help="Show its steps as they are stored, then its result.")
 @output_options("Print one JSON document; with --watch one JSON line for each thing that happens.")
@@ -37,6 +40,7 @@ def command(
     key: str | None,
     tags: Sequence[str],
     delay: timedelta | None,
+    deadline: datetime | timedelta | None,
     flows: str | None,
     target: Target,
     watch: bool,
@@ -50,7 +54,7 @@ def command(
     With --watch the exit code is 1 when the execution fails or is cancelled. Ctrl-C ends the watching only.
     """
     app = target.open_flows(flows) if flows is not None else target.bare_app()
-    options = {"key": key, "tags": tags, "delay": delay}
+    options = {"key": key, "tags": tags, "delay": delay, "deadline": deadline}
     started: list[Handle[Any]] = []
     try:
         asyncio.run(_start(app, workflow, _input_text(given), options, started, watch=watch, as_json=as_json))

@@ -134,6 +134,7 @@ class HttpConnector(Connector):
                 await budgets.close_until(connection.name, delay=delay, reason=reason)
                 raise NotYet(delay, reason)
             case Expired():
+                await current_connected().connections.renew(connection)  # tells the vault, which raises it for good
                 raise NeedsReauthorisation(connection.name)
             case Failed(reason=reason, delay=delay):
                 await budgets.report(connection.name, is_failure=True)

@@ -20,10 +20,12 @@ from types import FrameType
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from stepwell.core.events import address
 from stepwell.core.model import (
     Checkpoint,
     Child,
     Completed,
+    Elsewhere,
     ExecutionId,
     Failed,
     FailedAttempt,
@@ -33,6 +35,7 @@ from stepwell.core.model import (
     NewChild,
     Outcome,
     SessionId,
+    WaitRecord,
 )
 from stepwell.core.replay import call_of, is_patch_key
 from stepwell.errors import Diverged
@@ -82,12 +85,19 @@ class DryRun:
     is_stuck: bool  # it waits for something that is no durable call
 
 
-async def dry_run(history: History, workflow: Workflow[Any, Any], *, called: Called | None = None) -> DryRun:
+async def dry_run(
+    history: History,
+    workflow: Workflow[Any, Any],
+    *,
+    called: Called | None = None,
+    waits: Sequence[WaitRecord] = (),
+) -> DryRun:
     """Replay the history against the workflow. No step runs, nothing is written, no time passes.
 
-    `called` looks for children under way, which are then compared with those that the code calls.
+    `called` looks for children under way, which are then compared with those that the code calls; `waits` are those
+    that the execution has begun, and are compared with what the code waits for.
     """
-    store = _HistoryStore(history, called)
+    store = _HistoryStore(history, called, waits)
     with _surroundings(store, workflow) as around, counted_tasks(), _origins_are_kept():
         pass_ = _DryPass(history, around, workflow)
         limit = asyncio.get_running_loop().call_later(LIMIT_SECONDS, pass_.give_up)
@@ -168,11 +178,11 @@ class _DryPass(Pass):
 
 
 class _HistoryStore(MemoryStore):
-    """An empty store whose clock stands, and which knows the items of one execution's maps and its children."""
+    """An empty store whose clock stands, and which knows one execution's children, waits and items of maps."""
 
-    def __init__(self, history: History, called: Called | None) -> None:
+    def __init__(self, history: History, called: Called | None, waits: Sequence[WaitRecord]) -> None:
         super().__init__()
-        self._history, self._called = history, called
+        self._history, self._called, self._begun = history, called, waits
 
     def now(self) -> datetime:
         return self._history.as_of
@@ -191,7 +201,13 @@ class _HistoryStore(MemoryStore):
         return [None] * len(calls) if self._called is None else await self._called(calls)
 
     async def look(self, looks: Sequence[Look]) -> Sequence[Found]:
-        return [None] * len(looks)
+        return [self._elsewhere(look) for look in looks]
+
+    def _elsewhere(self, look: Look) -> Elsewhere | None:
+        """Nothing has come; the call may have begun to wait for what it no longer waits for."""
+        begun = [wait for wait in self._begun if wait.step == look.key and look.among is not None]
+        places = [(wait.name, address(key=wait.key, execution_id=wait.execution_id)) for wait in begun]
+        return next((Elsewhere(*place) for place in places if place not in (look.among or ())), None)
 
 
 @contextmanager

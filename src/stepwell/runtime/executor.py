@@ -107,6 +107,7 @@ async def _undone(pass_: Pass, workflow: Workflow[Any, Any], outcome: Failed | C
             return outcome
         close = partial(pass_.close, Closing.TIMED_OUT, at_once=True)
         timer = asyncio.get_running_loop().call_later(left, close)
+    _surround(pass_, workflow)
     try:
         ended = await undo(pass_, outcome)
     finally:
@@ -149,7 +150,8 @@ async def _result(pass_: Pass, workflow: Workflow[Any, Any]) -> bytes:
     except InvalidValue as error:
         message = f"{error}; restore the parameter, or cancel this execution and start one with another input"
         await pass_.diverge(Diverged(step="input", expected=error.reason, met="another type", message=message))
-    _surround(workflow, arguments)
+    pass_.connection = _connection_of(arguments)
+    _surround(pass_, workflow)
     if workflow.is_async:
         pass_.begin(in_thread=False)
         if workflow.step_parameter:
@@ -163,11 +165,15 @@ async def _result(pass_: Pass, workflow: Workflow[Any, Any]) -> bytes:
         raise error.at(f"the result of workflow '{workflow.id}'") from None
 
 
-def _surround(workflow: Workflow[Any, Any], arguments: dict[str, Any]) -> None:
-    """What connectors find in the context of the workflow, which is that of this task alone."""
+def _connection_of(arguments: dict[str, Any]) -> str | None:
+    """The connection whose delivery has started the execution."""
+    return next((value.connection for value in arguments.values() if isinstance(value, WebhookEvent)), None)
+
+
+def _surround(pass_: Pass, workflow: Workflow[Any, Any]) -> None:
+    """What connectors find in the context of this task, and of those that it begins."""
     egress.set(workflow.egress)
-    delivered = (value for value in arguments.values() if isinstance(value, WebhookEvent))
-    default_connection.set(next((event.connection for event in delivered), None))
+    default_connection.set(pass_.connection)
 
 
 async def _in_thread(pass_: Pass, workflow: Workflow[Any, Any], arguments: dict[str, Any]) -> Any:

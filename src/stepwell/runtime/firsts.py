@@ -85,7 +85,7 @@ async def _first(pass_: Pass, key: Key, waits: Mapping[str, AnyWait]) -> First:
         )
         for label, timer in timers.items()
     }
-    await pass_.begin_work(key)
+    await pass_.begin_looking(key)
     try:
         first = await _look(pass_, key, waits, untils)
     finally:

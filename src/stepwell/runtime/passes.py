@@ -100,9 +100,9 @@ class Pass:
 
     __slots__ = (  # a thousand run at a time: a dict would take 1.4 KB more of each
         "_active", "_activity", "_blocked", "_grace", "_is_cut", "_is_undoing", "_loop", "_over", "_reason",
-        "_refusals", "_root", "_tasks", "_thread", "_timer", "_undoer", "around", "asked_at", "closing", "divergence",
-        "execution", "interruption", "is_undone", "met", "patches", "replay", "retry", "topics", "undos", "waits",
-        "was_refused", "was_told",
+        "_refusals", "_root", "_tasks", "_thread", "_timer", "_undoer", "around", "asked_at", "closing",
+        "connection", "divergence", "execution", "interruption", "is_undone", "met", "patches", "replay", "retry",
+        "topics", "undos", "waits", "was_refused", "was_told",
     )  # fmt: skip
 
     def __init__(self, execution: Claimed, around: Surroundings, *, retry: Retry) -> None:
@@ -113,6 +113,7 @@ class Pass:
         self.interruption: Closing | None = None  # the workflow is told to stop, and may clean up
         self.asked_at: datetime | None = None  # when that was asked for
         self._reason = ""
+        self.connection: str | None = None  # whose delivery has started the execution
         self.was_told = False  # the workflow knows that it is to stop: it ends as cancelled, whatever it returns
         self.was_refused = False  # a durable call was cut: what the function returns or raises says nothing
         self.divergence: Diverged | None = None

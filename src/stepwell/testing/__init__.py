@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stepwell.testing.connections import connection as connection
+    from stepwell.testing.connections import lent_connections as lent_connections
     from stepwell.testing.crashes import CrashPoint as CrashPoint
     from stepwell.testing.durability import Durability as Durability
     from stepwell.testing.durability import assert_durable as assert_durable
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from stepwell.testing.histories import replay as replay
     from stepwell.testing.lab import Lab as Lab
     from stepwell.testing.running import running as running
+    from stepwell.testing.serving import served as served
     from stepwell.testing.sync import SyncLab as SyncLab
     from stepwell.testing.timekeeper import Standstill as Standstill
 
@@ -31,8 +34,11 @@ _HOMES = {
     "Standstill": "timekeeper",
     "SyncLab": "sync",
     "assert_durable": "durability",
+    "connection": "connections",
+    "lent_connections": "connections",
     "replay": "histories",
     "running": "running",
+    "served": "serving",
 }
 
 __all__ = sorted(_HOMES)

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 
+from stepwell.app.accounts import Accounts
 from stepwell.app.application import App
 from stepwell.core.model import ExecutionId
 from stepwell.errors import ExecutionCancelled, ExecutionFailed, InvalidOption
@@ -44,8 +45,13 @@ class World:
         began_at = (now or datetime.now(UTC)).astimezone(UTC)
         self.store = LabStore(now=began_at, journal=self.journal, first_id=first_id)
         self.bodies = Bodies()
+        self._accounts = Accounts(self.store, is_embedded=False, is_memory=True)
         self._settings = WorkerSettings(
-            short_wait=timedelta(0), grace=GRACE, random=lambda: LONGEST_DELAY, replaced=self.bodies.replaced
+            short_wait=timedelta(0),
+            grace=GRACE,
+            random=lambda: LONGEST_DELAY,
+            replaced=self.bodies.replaced,
+            connected=self._accounts.connected,
         )
         self._has_triggers = triggers
         self._working: asyncio.Task[None] | None = None
@@ -83,6 +89,7 @@ class World:
             if self._working is not None:
                 await self._working
                 self._keeping.cancel()
+            await self._accounts.close()
             await self.app.close()
         finally:
             self._borrowed.close()

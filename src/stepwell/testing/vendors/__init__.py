@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stepwell.testing.vendors.azure_devops import FakeAzureDevOps as FakeAzureDevOps
     from stepwell.testing.vendors.clickup import FakeClickUp as FakeClickUp
+    from stepwell.testing.vendors.delivered import delivered as delivered
     from stepwell.testing.vendors.fake import FakeVendor as FakeVendor
     from stepwell.testing.vendors.github import FakeGitHub as FakeGitHub
     from stepwell.testing.vendors.ledger import Effect as Effect
@@ -31,6 +32,7 @@ _HOMES = {
     "Ledger": "ledger",
     "Outgoing": "outgoing",
     "Switches": "switches",
+    "delivered": "delivered",
 }
 
 __all__ = sorted(_HOMES)

@@ -20,7 +20,7 @@ from stepwell.cli.main import commands
 Cli = Callable[..., Result]
 TABLES = (
     *("worker", "execution", "checkpoint", "attempt", "schedule", "trigger", "dispatch"),
-    *("event", "topic", "wait", "outbox", "audit", "hook", "delivery"),
+    *("event", "topic", "wait", "outbox", "audit", "hook", "delivery", "token"),
 )
 
 

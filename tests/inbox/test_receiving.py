@@ -338,7 +338,7 @@ async def test_delivery_that_cannot_be_stored_is_503_and_accepted_afterwards(
 async def test_database_that_hangs_is_answered_in_time(
     office: Office, counted: CountedInbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stepwell.inbox.receiving.ANSWER_WITHIN", timedelta(milliseconds=50))
+    monkeypatch.setattr("stepwell.inbox.gathering.STORE_WITHIN", timedelta(milliseconds=50))
     counted.gate.clear()
 
     reply = await office.receive(shopify())

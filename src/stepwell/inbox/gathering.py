@@ -5,7 +5,9 @@ There is no timer: a lone delivery is stored at once, and the more arrive, the m
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
 import psycopg
@@ -18,6 +20,7 @@ from stepwell.store.flush import PASSING
 from stepwell.store.together import Together
 
 MAX_DELIVERIES = 500  # in one statement, which stays under a tenth of a second
+STORE_WITHIN = timedelta(seconds=2)  # who waits for one statement and then for another is within Shopify's limit of 5
 MAX_BYTES = 16_000_000  # of bodies in one statement, each of which is there twice
 
 
@@ -58,7 +61,10 @@ class Gathering:
     async def _accept(self, deliveries: Sequence[NewDelivery], revision: int) -> Sequence[_Outcome]:
         """Halved until only the one that the database refuses gets its error (F7)."""
         try:
-            stored = await self._inbox.accept(deliveries, revision=revision)
+            async with asyncio.timeout(STORE_WITHIN.total_seconds()):
+                stored = await self._inbox.accept(deliveries, revision=revision)
+        except TimeoutError:
+            raise DatabaseUnavailable(f"the database does not answer within {STORE_WITHIN}") from None
         except psycopg.Error as error:
             if (error.sqlstate or "")[:2] in PASSING:
                 raise DatabaseUnavailable(f"the database does not take a write: {error}") from error

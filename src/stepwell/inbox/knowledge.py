@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 from stepwell.core.webhooks import Endpoints
+from stepwell.errors import DatabaseUnavailable
 from stepwell.inbox.snapshot import Snapshot
 from stepwell.store.base import Inbox
 from stepwell.store.together import Together
 
+READ_WITHIN = timedelta(seconds=2)
 PAUSE_SECONDS = 0.1  # between two looks: whoever sends what is refused costs the database no more than ten in a second
 
 
@@ -37,7 +40,10 @@ class Knowledge:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(max(0.0, self._looked_at + PAUSE_SECONDS - loop.time()))
         try:
-            snapshot = await self._read()
+            async with asyncio.timeout(READ_WITHIN.total_seconds()):
+                snapshot = await self._read()
+        except TimeoutError:
+            raise DatabaseUnavailable(f"the database does not answer within {READ_WITHIN}") from None
         finally:
             self._looked_at = loop.time()
         return [snapshot] * len(asked)

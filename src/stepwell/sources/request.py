@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 MAX_PARAMETERS = 100  # of a query; more is no vendor's doing
@@ -17,6 +17,14 @@ class Request:
     headers: Sequence[tuple[bytes, bytes]]
     body: bytes = b""
     query: bytes = b""
+    _once: dict[bytes, bytes | None] = field(init=False, repr=False, compare=False)  # None: it came more than once
+
+    def __post_init__(self) -> None:
+        once: dict[bytes, bytes | None] = {}
+        for raw_name, value in self.headers:
+            name = raw_name.lower()
+            once[name] = None if name in once else value
+        object.__setattr__(self, "_once", once)
 
     @classmethod
     def post(cls, headers: Mapping[str, str] | Iterable[tuple[str, str]], body: bytes, query: bytes = b"") -> Request:
@@ -26,9 +34,8 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """The value of a header, a character for each byte. None unless it came exactly once: of two, which counts?"""
-        wanted = name.lower().encode("latin-1", "replace")
-        found = [value for key, value in self.headers if key.lower() == wanted]
-        return found[0].decode("latin-1").strip(" \t") if len(found) == 1 else None
+        found = self._once.get(name.lower().encode("latin-1", "replace"))
+        return None if found is None else found.decode("latin-1").strip(" \t")
 
     def parameter(self, name: bytes) -> bytes | None:
         """The decoded value of a parameter of the query. None unless it came exactly once."""

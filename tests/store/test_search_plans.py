@@ -39,7 +39,7 @@ MOST_PAGES = {
     "key": 300,
     "rare tag": 600,
     "end": 800,
-    "thousands compared": 1_500,
+    "thousands compared": 2_500,
     "word": 200,
     "two words": 300,
     "no such word": 200,

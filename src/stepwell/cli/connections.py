@@ -211,8 +211,9 @@ def connect(name: str, target: Target, redirect_uri: str | None, no_wait: bool, 
         if no_wait:
             show_json({"url": asked.url}) if as_json else click.echo(asked.url)
             return None
-        note(f"open this address, and agree: {asked.url}")
-        return await consent.complete(app, name, asked)
+        async with consent.returning(name, asked) as query:
+            note(f"open this address, and agree: {asked.url}")
+            return await app.connections.complete(await query())
 
     if (connected := target.ask(change)) is not None:
         _show_change(connected, as_json=as_json)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import click
 
-from stepwell.core.accounts import ConnectionInfo, Consent
+from stepwell.core.accounts import Consent
 from stepwell.errors import AuthorisationFailed, InvalidOption
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ DEFAULT_REDIRECT = "http://127.0.0.1:8350/oauth/callback"
 WAIT_SECONDS = 600.0  # as long as a consent is good for
 REQUEST_SECONDS = 10.0  # for a browser to send its request
 MAX_HEAD_BYTES = 64 * 1024
+NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
@@ -31,58 +35,69 @@ async def begin(app: App, name: str, *, redirect_uri: str | None) -> Consent:
     return await app.connections.authorise(name, redirect_uri=redirect_uri or kept or DEFAULT_REDIRECT)
 
 
-async def complete(app: App, name: str, consent: Consent) -> ConnectionInfo:
-    """The connection, once the browser has come back. Raises AuthorisationFailed."""
-    return await app.connections.complete(await _brought_back(name, _redirect_of(consent)))
+@asynccontextmanager
+async def returning(name: str, consent: Consent) -> AsyncIterator[Callable[[], Awaitable[dict[str, str]]]]:
+    """A function that waits for the query with which the browser comes back; who is sent here is heard from now on."""
+    where = urlsplit(_redirect_of(consent))
+    if where.scheme != "http" or where.hostname not in _LOCAL:
+        yield _typed
+        return
+    heard: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
+    async with await _listening(name, where, heard):
+        yield partial(_waited, name, heard)
 
 
 def _redirect_of(consent: Consent) -> str:
     return dict(parse_qsl(urlsplit(consent.url).query))["redirect_uri"]
 
 
-async def _brought_back(name: str, back_to: str) -> dict[str, str]:
-    """The query with which the browser came back."""
-    where = urlsplit(back_to)
-    if where.scheme == "http" and where.hostname in _LOCAL:
-        return await _heard(name, where.hostname or "", where.port or 80, where.path)
+async def _typed() -> dict[str, str]:
+    """Of the address that a person copies from the browser."""
     if not sys.stdin.isatty():
-        line = sys.stdin.readline()
+        line = await asyncio.to_thread(sys.stdin.readline)
     else:
         line = click.prompt("the address you were sent to", err=True, hide_input=True)
     return dict(parse_qsl(urlsplit(line.strip()).query))
 
 
-async def _heard(name: str, host: str, port: int, path: str) -> dict[str, str]:
-    """The query of the first request to that path of this machine."""
-    heard: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
+async def _waited(name: str, heard: asyncio.Future[dict[str, str]]) -> dict[str, str]:
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            return await heard
+    except TimeoutError:
+        raise AuthorisationFailed(name, "nobody came back within ten minutes") from None
+
+
+async def _listening(name: str, where: SplitResult, heard: asyncio.Future[dict[str, str]]) -> asyncio.Server:
+    """A server that hears the first request to that path of this machine. Raises InvalidOption: the port is taken."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            async with asyncio.timeout(REQUEST_SECONDS):
-                words = (await reader.readuntil(b"\r\n")).decode("latin-1").split()
-        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            words = []
-        target = urlsplit(words[1]) if len(words) == 3 and words[0] == "GET" else None
-        is_ours = target is not None and target.path == path
-        writer.write(_page(name) if is_ours else b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        query = await _query_of(reader, where.path)
+        writer.write(NOT_FOUND if query is None else _page(name))
         await writer.drain()
         writer.close()
-        if target is not None and is_ours and not heard.done():
-            heard.set_result(dict(parse_qsl(target.query)))
+        if query is not None and not heard.done():
+            heard.set_result(query)
 
+    port = where.port or 80
     try:
-        server = await asyncio.start_server(answer, host, port, limit=MAX_HEAD_BYTES)
+        return await asyncio.start_server(answer, where.hostname, port, limit=MAX_HEAD_BYTES)
     except OSError as error:
         raise InvalidOption(
-            f"cannot listen on {host}:{port} for the browser to come back ({error.strerror}); give another --redirect,"
-            " or --no-wait when a server of yours listens there"
+            f"cannot listen on {where.hostname}:{port} for the browser to come back ({error.strerror}); give another"
+            " --redirect, or --no-wait when a server of yours listens there"
         ) from None
-    async with server:
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                return await heard
-        except TimeoutError:
-            raise AuthorisationFailed(name, "nobody came back within ten minutes") from None
+
+
+async def _query_of(reader: asyncio.StreamReader, path: str) -> dict[str, str] | None:
+    """The query of a GET for that path; None for any other request."""
+    try:
+        async with asyncio.timeout(REQUEST_SECONDS):
+            words = (await reader.readuntil(b"\r\n")).decode("latin-1").split()
+    except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        return None
+    target = urlsplit(words[1]) if len(words) == 3 and words[0] == "GET" else None
+    return dict(parse_qsl(target.query)) if target is not None and target.path == path else None
 
 
 def _page(name: str) -> bytes:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from stepwell.core.vault import ApplicationKind, ConnectionStatus
 from stepwell.errors import ConnectionUnusable, NeedsReauthorisation, NotYet, UnknownConnection
@@ -127,6 +129,20 @@ async def test_vendor_that_gives_no_new_refresh_token_is_asked_with_the_old_one_
     assert {asked.get("refresh_token") for asked in vendor.asked[1:]} == {vendor.refresh}
 
 
+async def test_vendor_that_gives_tokens_without_a_life_is_not_asked_all_the_time(
+    office: Office, vendor: Vendor
+) -> None:
+    vendor.life = 0.001
+    await office.add()
+    await office.connect()
+
+    for _ in range(5):
+        office.forget()
+        await office.lending.use("acme")
+
+    assert vendor.grants <= 2
+
+
 async def test_client_credentials_get_their_first_token_when_they_are_used(bare_office: Office, vendor: Vendor) -> None:
     await bare_office.furnish(ApplicationKind.CLIENT_CREDENTIALS)
     await bare_office.add()
@@ -139,6 +155,30 @@ async def test_client_credentials_get_their_first_token_when_they_are_used(bare_
     assert [(asked["grant_type"], asked["scope"]) for asked in vendor.asked] == [
         ("client_credentials", "read write")
     ] * 2
+
+
+async def test_app_gets_tokens_of_its_installation(bare_office: Office, vendor: Vendor) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    url = f"{vendor.url}/installations/{{installation}}/access_tokens"
+    office, vendor.ends_at = bare_office, (bare_office.world.store.now() + HOUR).isoformat()
+    await office.keeping.add_application(
+        "bot",
+        "github",
+        kind=ApplicationKind.INSTALLATION,
+        settings={"client_id": "Iv1.7", "token_url": url},
+        secrets={"private_key": key.private_bytes(*form).decode()},
+    )
+    await office.keeping.add(
+        "acme", "github", application="bot", settings={"installation": "42"}, secrets={}, hook_secrets=[]
+    )
+
+    first = token(await office.lending.use("acme"))
+    office.pass_time(HOUR)
+    second = token(await office.lending.use("acme"))
+
+    assert (first != second, second, vendor.asked[0]["installation"]) == (True, vendor.good, "42")
+    assert vendor.asked[0]["authorization"].startswith("Bearer eyJ")
 
 
 # --- one at a time --------------------------------------------------------------------------------------------------

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import traceback
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +26,7 @@ from stepwell.vault.oauth import (
     code_request,
     consent_url,
     filled,
+    installation_request,
     is_consent_genuine,
     read_answer,
     refresh_request,
@@ -205,3 +212,66 @@ def test_consent_of_shopifys_documentation_is_genuine() -> None:
     assert not is_consent_genuine({**query, "shop": "other.myshopify.com"}, Secret("hush"))
     assert not is_consent_genuine(query, Secret("other"))
     assert not is_consent_genuine({}, Secret("hush"))
+
+
+# --- apps that sign for themselves ------------------------------------------------------------------------------------
+
+NOW = datetime(2030, 1, 31, 8, tzinfo=UTC)
+
+
+def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(*form).decode()
+
+
+def test_app_signs_that_it_is_itself_for_ten_minutes() -> None:
+    """GitHub's rules: RS256, issued a minute ago, at most ten minutes, the client id as issuer."""
+    key = rsa.generate_private_key(65537, 2048)
+
+    request = installation_request("https://x/t", ClientIdentity("Iv1.7", Secret(pem(key))), now=NOW)
+
+    head, claims, signature = request.headers["Authorization"].removeprefix("Bearer ").split(".")
+    key.public_key().verify(
+        base64.urlsafe_b64decode(f"{signature}=="), f"{head}.{claims}".encode(), padding.PKCS1v15(), hashes.SHA256()
+    )
+    read = [json.loads(base64.urlsafe_b64decode(f"{part}==")) for part in (head, claims)]
+    seconds = int(NOW.timestamp())
+    assert read == [{"alg": "RS256", "typ": "JWT"}, {"iat": seconds - 60, "exp": seconds + 540, "iss": "Iv1.7"}]
+    assert (request.form, request.query) == ({}, {})
+
+
+@pytest.mark.parametrize("text", ["", CANARY, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"])
+def test_private_key_that_is_none_is_not_shown(text: str) -> None:
+    with pytest.raises(InvalidOption, match=r"private_key of app 'Iv1\.7' is no RSA key") as caught:
+        installation_request("https://x/t", ClientIdentity("Iv1.7", Secret(text)), now=NOW)
+
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+def test_key_of_another_kind_is_refused() -> None:
+    text = pem(ec.generate_private_key(ec.SECP256R1()))
+
+    with pytest.raises(InvalidOption, match="is no RSA key"):
+        installation_request("https://x/t", ClientIdentity("Iv1.7", Secret(text)), now=NOW)
+
+
+def test_token_of_an_installation_is_read_with_its_end() -> None:
+    answer = read_answer(201, b'{"token": "ghs_1", "expires_at": "2030-01-31T09:00:00Z", "permissions": {}}')
+
+    assert isinstance(answer, Tokens)
+    assert (answer.access.reveal(), answer.refresh, answer.ends_at) == ("ghs_1", None, NOW + timedelta(hours=1))
+
+
+@pytest.mark.parametrize("text", ["soon", "2030-01-31T09:00:00", "", "9" * 400])
+def test_end_that_is_no_time_is_none(text: str) -> None:
+    answer = read_answer(201, json.dumps({"token": "ghs_1", "expires_at": text}).encode())
+
+    assert isinstance(answer, Tokens)
+    assert answer.ends_at is None
+
+
+def test_refused_signature_is_dead_and_told() -> None:
+    assert read_answer(401, b'{"message": "A JSON web token could not be decoded"}') == Dead(
+        "the vendor answered 401: A JSON web token could not be decoded"
+    )
+    assert isinstance(read_answer(404, b'{"message": "Not Found"}'), Trouble)

@@ -31,6 +31,7 @@ class Vendor:
     is_rotating: bool = True
     status: int | None = None  # of the next answers, in the place of tokens
     error: str = "server_error"
+    ends_at: str = ""  # of tokens of an installation
     url: str = ""
     asked: list[dict[str, str]] = field(default_factory=list)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class Vendor:
             routes=[
                 Route("/authorize", self.authorize),
                 Route("/token", self.token, methods=["POST"]),
+                Route("/installations/{id}/access_tokens", self.installation, methods=["POST"]),
                 Route("/me", self.me),
                 Route("/log", self.log),
             ]
@@ -99,6 +101,15 @@ class Vendor:
             self.refresh = f"refresh-{number}-{CANARY}"
         life = {} if self.life is None else {"expires_in": self.life}
         return JSONResponse({"access_token": self.good, "refresh_token": self.refresh, **life})
+
+    async def installation(self, request: Request) -> Response:
+        """A token of an app's installation, as GitHub gives it; the signature is not looked at."""
+        self.asked.append({"installation": request.path_params["id"], **dict(request.headers)})
+        if self.status is not None:
+            return JSONResponse({"message": "sorry"}, self.status)
+        self.grants += 1
+        self.good = f"installed-{next(self.numbers)}-{CANARY}"
+        return JSONResponse({"token": self.good, "expires_at": self.ends_at}, 201)
 
     async def me(self, request: Request) -> Response:
         """What the access token is for."""

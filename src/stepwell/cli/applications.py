@@ -30,7 +30,7 @@ def command() -> None:
     type=click.Choice([kind.value for kind in ApplicationKind]),
     default=ApplicationKind.AUTHORIZATION_CODE.value,
     show_default=True,
-    help="oauth2-code: a person consents; oauth2-client: in its own name; shared: one key for all.",
+    help="oauth2-code: a person consents; oauth2-client: in its own name; github-app; shared: one key for all.",
 )
 @setting_option
 @secret_options
@@ -48,11 +48,12 @@ def add(
 ) -> None:
     """Store an application.
 
-    OAuth 2 needs --set client_id=... and asks for client_secret, unless it is told where that comes from.
+    OAuth 2 needs --set client_id=... and asks for client_secret, unless it is told where that comes from. A GitHub App
+    needs --secret-from private_key=file:PATH.
     """
     given = settings_of(settings)
-    is_oauth = ApplicationKind(kind).is_oauth
-    secrets = secrets_of(asked or (["client_secret"] if is_oauth and not sources else []), sources)
+    is_to_be_asked = kind in (ApplicationKind.AUTHORIZATION_CODE, ApplicationKind.CLIENT_CREDENTIALS)
+    secrets = secrets_of(asked or (["client_secret"] if is_to_be_asked and not sources else []), sources)
 
     async def make(app: App) -> ApplicationInfo:
         return await app.applications.add(name, connector, kind=kind, settings=given, secrets=secrets)

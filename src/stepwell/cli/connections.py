@@ -10,7 +10,7 @@ import click
 from stepwell.cli.exits import FAILED
 from stepwell.cli.given import ask, read_one, secret_options, secrets_of, setting_option, settings_of
 from stepwell.cli.options import Target, database_options, output_options
-from stepwell.cli.output import Cell, Row, note, show_json, show_table
+from stepwell.cli.output import Cell, Row, clean, note, show_json, show_table
 from stepwell.core.vault import ConnectionStatus
 from stepwell.errors import InvalidOption
 
@@ -116,7 +116,10 @@ def show(name: str, target: Target, as_json: bool) -> None:
     if as_json:
         show_json(document(one))
     else:
-        show_table(["", ""], _page(one))
+        facts = _facts(one)
+        width = max(len(fact) for fact, _ in facts)
+        for fact, value in facts:
+            click.echo(f"{fact:<{width}}  {clean(value)}")
 
 
 @command.command("test")
@@ -290,14 +293,14 @@ def _row(one: ConnectionInfo) -> Row:
     return [one.name, one.connector, Cell(one.status, STYLES[one.status]), *times, why]
 
 
-def _page(one: ConnectionInfo) -> list[Row]:
+def _facts(one: ConnectionInfo) -> list[tuple[str, str]]:
     from stepwell.cli.shown import moment
 
-    facts: list[tuple[str, str | Cell | None]] = [
+    facts = [
         ("connection", one.name),
         ("connector", one.connector),
         ("application", one.application),
-        ("status", Cell(one.status, STYLES[one.status])),
+        ("status", one.status),
         ("error", one.error),
         *((f"setting {name}", value) for name, value in sorted(one.settings.items())),
         ("hook secrets", "yes" if one.has_hook_secrets else "no"),
@@ -306,4 +309,4 @@ def _page(one: ConnectionInfo) -> list[Row]:
         ("checked", moment(one.checked_at)),
         ("check", one.check_error),
     ]
-    return [[name, value] for name, value in facts if value]
+    return [(name, value) for name, value in facts if value]

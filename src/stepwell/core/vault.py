@@ -25,11 +25,12 @@ class ApplicationKind(StrEnum):
 
     AUTHORIZATION_CODE = "oauth2-code"  # OAuth 2 with a person's consent (RFC 6749, section 4.1, and RFC 7636)
     CLIENT_CREDENTIALS = "oauth2-client"  # OAuth 2 in its own name (RFC 6749, section 4.4)
+    INSTALLATION = "github-app"  # a GitHub App as its installation in an account, by its private key
     SHARED = "shared"  # an API key, or a user and a password, that all its connections have
 
     @property
     def is_oauth(self) -> bool:
-        """Whether its connections have tokens that are refreshed."""
+        """Whether its connections have tokens that are renewed."""
         return self is not ApplicationKind.SHARED
 
 

@@ -11,7 +11,7 @@ from stepwell.core.connections import Secret
 from stepwell.core.vault import ApplicationKind, ConnectionStatus, StoredApplication, StoredConnection
 from stepwell.errors import DatabaseUnavailable, InvalidOption, UnknownApplication, UnknownConnection
 from stepwell.store.base import Vault
-from stepwell.vault.seals import CLIENT_SECRET, PREVIOUS_CLIENT_SECRET, Seals
+from stepwell.vault.seals import CLIENT_SECRET, PREVIOUS_CLIENT_SECRET, PRIVATE_KEY, Seals
 
 MAX_SETTINGS = 100
 MAX_TEXT_LENGTH = 20_000  # characters of a setting or a secret: a private key has some thousand
@@ -41,8 +41,9 @@ class Keeping:
         if kind.is_oauth and not row.settings.get("client_id"):
             raise InvalidOption(f"application '{name}' has no client_id; the vendor shows it where you registered it")
         given = _checked_secrets(secrets)
-        if not given:
-            raise InvalidOption(f"application '{name}' has no secret; give its {CLIENT_SECRET}, or what it shares")
+        wanted = {ApplicationKind.SHARED: None, ApplicationKind.INSTALLATION: PRIVATE_KEY}.get(kind, CLIENT_SECRET)
+        if not given or (wanted is not None and wanted not in given):
+            raise InvalidOption(f"application '{name}' has no secret; give its {wanted or 'secrets, which are shared'}")
         if not await self._store.add_application(self._seals().sealed_application(row, given)):
             raise InvalidOption(f"application '{name}' is there already; change it, or choose another name")
         return await self.application(name)

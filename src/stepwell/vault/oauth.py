@@ -11,6 +11,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from urllib.parse import parse_qsl, quote
 
 import msgspec
@@ -51,11 +52,12 @@ class TokenRequest:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a token endpoint has given; `life_seconds` None: the vendor does not say that it ends."""
+    """What a token endpoint has given: how long it lives, or when it ends; neither: the vendor does not say."""
 
     access: Secret
     refresh: Secret | None
     life_seconds: float | None
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,38 @@ def client_request(provider: Provider, url: str, client: ClientIdentity, *, scop
     return _request(provider, url, client, form | ({"scope": scopes} if scopes else {}))
 
 
+def installation_request(url: str, app: ClientIdentity, *, now: datetime) -> TokenRequest:
+    """Ask for a token of an app's installation, by a JSON web token that the app signs with its private key.
+
+    docs.github.com, "Generating a JSON Web Token (JWT) for a GitHub App": RS256, at most ten minutes, begun a minute
+    ago for clocks that differ. Raises InvalidOption when that is no RSA key.
+    """
+    seconds = int(now.timestamp())
+    claims = {"iat": seconds - 60, "exp": seconds + 540, "iss": app.id}
+    token = _signed(claims, app)
+    headers = {"Accept": "application/vnd.github+json", "Authorization": f"Bearer {token}"}
+    return TokenRequest(url, {}, {}, headers)
+
+
+def _signed(claims: Mapping[str, object], app: ClientIdentity) -> str:
+    """A JSON web token (RFC 7519) with the signature RS256 (RFC 7518, section 3.3)."""
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+    try:
+        key = serialization.load_pem_private_key(app.secret.reveal().encode(), password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise InvalidOption(f"the private_key of app '{app.id}' is no RSA key in PEM form without a password")
+    text = b".".join(_base64url(msgspec.json.encode(part)) for part in ({"alg": "RS256", "typ": "JWT"}, claims))
+    return b".".join((text, _base64url(key.sign(text, padding.PKCS1v15(), hashes.SHA256())))).decode()
+
+
+def _base64url(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
 def _request(provider: Provider, url: str, client: ClientIdentity, form: dict[str, str]) -> TokenRequest:
     headers = {"Accept": "application/json"}
     identity = {"client_id": client.id, "client_secret": client.secret.reveal()}
@@ -161,14 +195,18 @@ def read_answer(status: int, body: bytes) -> TokenAnswer:
     if error := fields.get("error") or fields.get("err"):
         told = " ".join(str(part) for part in (error, fields.get("error_description")) if part)[:MAX_TOLD]
         return Dead(told) if str(error) in DEAD else Trouble(f"the vendor answered {status}: {told}")
-    token = fields.get("access_token")
+    token = fields.get("access_token") or fields.get("token")
     if not 200 <= status < 300 or not isinstance(token, str) or not token:
-        return Trouble(f"the vendor answered {status} without a token")
+        told = f": {fields['message']}"[:MAX_TOLD] if "message" in fields else " without a token"
+        return (
+            Dead(f"the vendor answered 401{told}") if status == 401 else Trouble(f"the vendor answered {status}{told}")
+        )
     refresh = fields.get("refresh_token")
     return Tokens(
         Secret(token),
         Secret(refresh) if isinstance(refresh, str) and refresh else None,
         _seconds(fields.get("expires_in")),
+        _moment(fields.get("expires_at")),
     )
 
 
@@ -187,6 +225,15 @@ def _seconds(value: object) -> float | None:
     except ValueError:
         return None
     return seconds if 0.0 < seconds <= MAX_LIFE_SECONDS else None
+
+
+def _moment(value: object) -> datetime | None:
+    """A time as GitHub writes it: 2030-01-31T08:00:00Z. None for what is no time with a zone."""
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return at if at is not None and at.tzinfo is not None else None
 
 
 def is_consent_genuine(query: Mapping[str, str], secret: Secret) -> bool:

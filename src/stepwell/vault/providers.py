@@ -30,6 +30,7 @@ class Provider:
     ask: Mapping[str, str] = field(default_factory=dict)  # more parameters of the page that asks for consent
     exchange: Mapping[str, str] = field(default_factory=dict)  # more parameters when a code is exchanged
     is_consent_signed: bool = False  # what comes back carries `hmac`, as Shopify's does
+    installation_url: str | None = None  # where an app gets tokens of its installation in an account
 
 
 PROVIDERS: Mapping[str, Provider] = {
@@ -59,10 +60,12 @@ PROVIDERS: Mapping[str, Provider] = {
         exchange={"expiring": "1"},
         is_consent_signed=True,
     ),
-    # docs.github.com/apps: tokens of an app that lets them expire live 8 hours, refresh tokens work once in 6 months
+    # docs.github.com/apps: tokens of an app that lets them expire live 8 hours, refresh tokens work once in 6 months;
+    # those of an installation live one hour
     "github": Provider(
         "https://github.com/login/oauth/authorize",
         "https://github.com/login/oauth/access_token",
+        installation_url="https://api.github.com/app/installations/{installation}/access_tokens",
     ),
 }
 

@@ -35,15 +35,19 @@ from stepwell.vault.oauth import (
     Trouble,
     client_request,
     filled,
+    installation_request,
     refresh_request,
 )
 from stepwell.vault.providers import Provider, provider_of
-from stepwell.vault.seals import ACCESS, CLIENT_SECRET, REFRESH, Seals, Secrets
+from stepwell.vault.seals import ACCESS, CLIENT_SECRET, PRIVATE_KEY, REFRESH, Seals, Secrets
 
 log = logging.getLogger("stepwell.vault")
 
 INSIST_FOR = 600.0  # seconds: the database may be away for minutes, and the tokens are nowhere else
 INSIST_EVERY = 0.5
+LEAST_LIFE = timedelta(
+    minutes=1
+)  # of a token whose vendor says less, or has another clock: it is not asked all the time
 
 
 class NoTokens(Exception):
@@ -89,12 +93,14 @@ class Renewing:
         now = self._now()
         new = {**secrets, ACCESS: tokens.access} | ({REFRESH: tokens.refresh} if tokens.refresh else {})
         life = tokens.life_seconds
+        ends_at = tokens.ends_at if life is None else now + timedelta(seconds=life)
+        ends_at = None if ends_at is None else max(ends_at, now + LEAST_LIFE)
         return replace(
             self._seals.sealed_connection(row, new),
             status=ConnectionStatus.OK,
             error=None,
             refreshed_at=now,
-            expires_at=None if life is None else now + timedelta(seconds=life),
+            expires_at=ends_at,
         )
 
     async def client(self, row: StoredConnection) -> tuple[Provider, StoredApplication, ClientIdentity] | None:
@@ -106,7 +112,8 @@ class Renewing:
             raise UnknownApplication(row.application)
         if not found[0].kind.is_oauth:
             return None
-        secret = self._seals.application(found[0]).get(CLIENT_SECRET, Secret(""))
+        wanted = PRIVATE_KEY if found[0].kind is ApplicationKind.INSTALLATION else CLIENT_SECRET
+        secret = self._seals.application(found[0]).get(wanted, Secret(""))
         identity = ClientIdentity(found[0].settings.get("client_id", ""), secret)
         return provider_of(found[0].connector), found[0], identity
 
@@ -117,6 +124,8 @@ class Renewing:
             return None
         provider, application, client = known
         url = token_url(provider, application, row)
+        if application.kind is ApplicationKind.INSTALLATION:
+            return installation_request(url, client, now=self._now())
         if application.kind is ApplicationKind.CLIENT_CREDENTIALS:
             return client_request(provider, url, client, scopes=scopes_of(provider, application))
         token = secrets.get(REFRESH)
@@ -168,7 +177,9 @@ class Renewing:
 
 def token_url(provider: Provider, application: StoredApplication, row: StoredConnection) -> str:
     """Where tokens are got for a connection. Raises InvalidOption when a setting is missing or cannot stand there."""
-    template = application.settings.get("token_url") or provider.token_url
+    is_installation = application.kind is ApplicationKind.INSTALLATION
+    known = provider.installation_url if is_installation else provider.token_url
+    template = application.settings.get("token_url") or known or "{token_url}"
     return filled(template, {**application.settings, **row.settings}, defaults=provider.defaults)
 
 

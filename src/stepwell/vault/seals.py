@@ -14,6 +14,7 @@ from stepwell.sealing import Keyring, Place
 ACCESS, REFRESH = "access_token", "refresh_token"
 TOKEN = "token"  # noqa: S105 - what connectors call the credential they send
 CLIENT_SECRET, PREVIOUS_CLIENT_SECRET = "client_secret", "previous_client_secret"
+PRIVATE_KEY = "private_key"  # of an app that signs for itself, in PEM form
 
 Secrets = Mapping[str, Secret]
 

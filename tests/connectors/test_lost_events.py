@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import pytest
 
 from stepwell import App
-from stepwell.connectors import AzureDevOps, GitHub
+from stepwell.connectors import AzureDevOps, ClickUp, GitHub, Shopify
 from stepwell.core.triggers import WebhookTrigger
 from stepwell.inbox.starting import Found as Delivered
 from stepwell.inbox.starting import new_delivery
 from stepwell.testing import connection, lent_connections, running, served
-from stepwell.testing.vendors import FakeAzureDevOps, FakeGitHub, FakeVendor, Outgoing
+from stepwell.testing.vendors import FakeAzureDevOps, FakeClickUp, FakeGitHub, FakeShopify, FakeVendor, Outgoing
 from tests.connectors.deliveries import envelope_of
 
 HOOK = "https://hooks.example.com"
@@ -52,6 +52,28 @@ async def github() -> AsyncIterator[Case]:
             yield Case(fake, trigger, lambda title: fake.open_issue(SHOP, title))
 
 
+@asynccontextmanager
+async def clickup() -> AsyncIterator[Case]:
+    fake = FakeClickUp()
+    fake.add_webhook(HOOK, "taskCreated")
+    trigger = ClickUp("acme").on_task_created(reconcile="15m")
+    async with served(fake) as url:
+        settings = {"base_url": f"{url}/api/v2", "team": "9001"}
+        async with lent_connections(connection("acme", "clickup", settings=settings, token="pk_1")):
+            yield Case(fake, trigger, lambda title: fake.create_task("901", title))
+
+
+@asynccontextmanager
+async def shopify() -> AsyncIterator[Case]:
+    fake = FakeShopify()
+    fake.subscribe("orders/create", HOOK)
+    trigger = Shopify("acme").on_order_created(reconcile="15m")
+    async with served(fake) as url:
+        settings = {"base_url": url, "shop": "acme"}
+        async with lent_connections(connection("acme", "shopify", settings=settings, token="shpat_1")):
+            yield Case(fake, trigger, lambda title: fake.create_order((title, 1, "1.00")))
+
+
 async def deliver(app: App, sent: Outgoing) -> None:
     """The webhook comes, and is answered with 202."""
     store = (await app.open()).store
@@ -62,7 +84,7 @@ async def deliver(app: App, sent: Outgoing) -> None:
     sent.answered(202, 1)
 
 
-@pytest.mark.parametrize("vendor", [azure_devops, github])
+@pytest.mark.parametrize("vendor", [azure_devops, clickup, github, shopify])
 async def test_lost_webhook_is_found_and_starts_one_execution(
     vendor: Callable[[], AbstractAsyncContextManager[Case]],
 ) -> None:

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from stepwell import App
+from stepwell.server.cursors import cursor_after
 from tests.server.clients import client_of
 
 
@@ -132,6 +133,43 @@ async def test_deadline_is_a_duration_or_a_time_not_both(client: httpx2.AsyncCli
     shown = await client.get(f"/executions/{by_time.json()['id']}")
     assert shown.json()["deadline_at"] == at
     assert [both.status_code, passed.status_code] == [422, 422]
+
+
+async def test_cursor_that_somebody_made_up_harms_nothing(any_app: App, any_client: httpx2.AsyncClient) -> None:
+    one = (await any_app.start("wait")).id
+    forged = [
+        (f"/executions/{one}/steps?", ["steps", one], [("x", 2**40), ("a\0b", 1), ("x", -1), ("x" * 2_000, 1)]),
+        (f"/executions/{one}/items?map=m&", ["items", one, "m"], [2**70, -1, 2**63 - 1]),
+        (f"/executions/{one}/audit?", ["audit", one], [2**64, -1, 2**63 - 1, 0]),
+        ("/executions?", {}, ["x", "00000000-0000-0000-0000-000000000000"]),
+    ]
+
+    for path, of, places in forged:
+        for place in places:
+            answer = await any_client.get(f"{path}cursor={cursor_after(place, of=of)}")
+            assert answer.status_code in (200, 422), (path, place)
+
+
+EDGES = [
+    "0001-01-01T00:00:00+23:59",
+    "9999-12-31T23:59:59-23:59",
+    "9999-12-31T23:59:59.999999Z",
+    "0001-01-01T00:00:00Z",
+]
+
+
+@pytest.mark.parametrize("at", EDGES)
+async def test_time_at_the_edge_of_all_time_harms_nothing(any_client: httpx2.AsyncClient, at: str) -> None:
+    """F78."""
+    for name in ("created_after", "created_before", "finished_after", "finished_before"):
+        for path in ("/executions", "/executions/count"):
+            assert (await any_client.get(path, params={name: at})).status_code in (200, 422)
+    body = {"workflow": "keep", "input": {"value": 1}, "deadline_at": at}
+    assert (await any_client.post("/executions", json=body)).status_code in (201, 422)
+    for length in ("999999999w", "365000d", "365001d", "0s", "0.000000001ms"):
+        for option in ("delay", "deadline"):
+            body = {"workflow": "keep", "input": {"value": 1}, option: length}
+            assert (await any_client.post("/executions", json=body)).status_code in (201, 422)
 
 
 # --- look ---------------------------------------------------------------------------------------------------------

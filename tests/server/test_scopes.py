@@ -9,10 +9,11 @@ import httpx2
 import pytest
 
 from stepwell import App, Scope
+from stepwell.server import asgi
 from stepwell.server.openapi import document
 from stepwell.server.table import PREFIX, TABLE
 from stepwell.store.memory import MemoryStore
-from tests.server.clients import client_of
+from tests.server.clients import API, client_of
 
 OPERATIONS = [
     (method, path.removeprefix(PREFIX), Scope(operation["x-stepwell-scope"]))
@@ -66,6 +67,13 @@ async def test_nobody_gets_in_without_a_good_token(
     client, _ = guarded
 
     assert await ask(client, method, path, secret) == 401
+
+
+@operations
+async def test_nobody_gets_in_from_elsewhere_while_there_are_no_tokens(method: str, path: str, needed: Scope) -> None:
+    transport = httpx2.ASGITransport(app=asgi(App(MemoryStore())), client=("10.1.2.3", 4711))
+    async with httpx2.AsyncClient(transport=transport, base_url=API) as client:
+        assert await ask(client, method, path, None) == 401
 
 
 @operations

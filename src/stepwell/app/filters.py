@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypedDict, get_type_hints
 from uuid import UUID
 
@@ -70,7 +70,10 @@ def _statuses(given: Status | str | Sequence[Status | str] | None) -> tuple[Stat
 def _moment(option: str, value: datetime | None) -> datetime | None:
     if value is not None and (not isinstance(value, datetime) or value.utcoffset() is None):
         raise InvalidOption(f"{option} is {value!r:.100}; give a datetime with a time zone")
-    return value
+    try:
+        return None if value is None else value.astimezone(UTC)
+    except OverflowError:  # year 0 or 10,000, seen from another zone (F78)
+        raise InvalidOption(f"{option} is {value.isoformat()}, which is no time in UTC") from None
 
 
 def _searchable(text: str | None) -> str | None:

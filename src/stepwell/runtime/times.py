@@ -76,7 +76,10 @@ def end_of(pass_: Pass, name: str, length: DurationLike | datetime) -> Callable[
 
 
 def aware(name: str, at: datetime) -> datetime:
-    """The same time in UTC. Raises InvalidOption unless it says its zone."""
+    """The same time in UTC. Raises InvalidOption unless it says its zone, and UTC has it."""
     if at.tzinfo is None:
         raise InvalidOption(f"'{name}': {at!r} has no time zone; say which, as in datetime.now(UTC)")
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:  # year 0 or 10,000, seen from another zone (F78)
+        raise InvalidOption(f"'{name}': {at.isoformat()} is no time in UTC") from None

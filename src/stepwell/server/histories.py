@@ -19,6 +19,11 @@ from stepwell.server.cursors import cursor_after, place_of
 from stepwell.server.documents import DEFAULT_PAGE, Cursor, Limit
 from stepwell.server.routes import Call, Route
 
+# of places in cursors, which anybody can make up: what the database could not take is none
+Key = Annotated[str, Meta(pattern=r"^[^\x00]*$")]
+Attempt = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
 
 class Paging(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     limit: Limit = DEFAULT_PAGE
@@ -36,7 +41,7 @@ async def list_steps(call: Call, execution_id: UUID, query: Paging) -> Steps:
     """List an execution's stored outcomes and failed attempts."""
     store, of = (await call.app.open()).store, ["steps", execution_id]
     await call.app.get(execution_id)
-    after = None if query.cursor is UNSET else place_of(query.cursor, tuple[str, int], of=of)
+    after = None if query.cursor is UNSET else place_of(query.cursor, tuple[Key, Attempt], of=of)
     found = await store.steps(ExecutionId(execution_id), after=after, limit=query.limit + 1)
     page = found[: query.limit]
     following = cursor_after((page[-1].key, page[-1].attempt), of=of) if len(found) > query.limit else None
@@ -78,7 +83,7 @@ async def list_items(call: Call, execution_id: UUID, query: MapPaging) -> Items:
     """List the stored items of a map, by their index."""
     store, of = (await call.app.open()).store, ["items", execution_id, query.map]
     await call.app.get(execution_id)
-    after = None if query.cursor is UNSET else place_of(query.cursor, int, of=of)
+    after = None if query.cursor is UNSET else place_of(query.cursor, Number, of=of)
     page: list[Item] = []
     async for index, one in store.items(ExecutionId(execution_id), query.map, after=after):
         if len(page) == query.limit:
@@ -131,7 +136,7 @@ async def audit_of(call: Call, execution_id: UUID, query: Paging) -> Audit:
 
 async def _audit(call: Call, execution_id: UUID | None, query: Paging) -> Audit:
     of = ["audit", execution_id]
-    before = None if query.cursor is UNSET else place_of(query.cursor, int, of=of)
+    before = None if query.cursor is UNSET else place_of(query.cursor, Number, of=of)
     found = await call.app.audit(execution_id, before=before, limit=query.limit + 1)
     page = found[: query.limit]
     return Audit([_act(one) for one in page], cursor_after(page[-1].number, of=of) if len(found) > len(page) else None)

@@ -137,7 +137,7 @@ async def test_deadline_is_a_duration_or_a_time_not_both(client: httpx2.AsyncCli
 
 async def test_cursor_that_somebody_made_up_harms_nothing(any_app: App, any_client: httpx2.AsyncClient) -> None:
     one = (await any_app.start("wait")).id
-    forged = [
+    forged: list[tuple[str, object, list[Any]]] = [
         (f"/executions/{one}/steps?", ["steps", one], [("x", 2**40), ("a\0b", 1), ("x", -1), ("x" * 2_000, 1)]),
         (f"/executions/{one}/items?map=m&", ["items", one, "m"], [2**70, -1, 2**63 - 1]),
         (f"/executions/{one}/audit?", ["audit", one], [2**64, -1, 2**63 - 1, 0]),

@@ -68,10 +68,12 @@ def _statuses(given: Status | str | Sequence[Status | str] | None) -> tuple[Stat
 
 
 def _moment(option: str, value: datetime | None) -> datetime | None:
-    if value is not None and (not isinstance(value, datetime) or value.utcoffset() is None):
+    if value is None:
+        return None
+    if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidOption(f"{option} is {value!r:.100}; give a datetime with a time zone")
     try:
-        return None if value is None else value.astimezone(UTC)
+        return value.astimezone(UTC)
     except OverflowError:  # year 0 or 10,000, seen from another zone (F78)
         raise InvalidOption(f"{option} is {value.isoformat()}, which is no time in UTC") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from stepwell.connectors.outcome import Answer, Done, Expired, Failed, Limited, 
 from stepwell.core.connections import Budget, Connection
 from stepwell.core.dispatching import matches
 from stepwell.egress import EgressRefused
-from stepwell.errors import NeedsReauthorisation, NotYet
+from stepwell.errors import InvalidOption, NeedsReauthorisation, NotYet
 from stepwell.running import current_connected, egress
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024  # of what may be read into memory; results are limited to far less
@@ -178,6 +179,20 @@ def check_egress(host: str) -> None:
 
 NO_BUDGET = Budget("", capacity=0.0, per_second=0.0)
 """Of a vendor whose limits are not known beforehand: only what its answers say holds requests back."""
+
+
+def positive(connection: Connection, setting: str) -> float | None:
+    """The number above 0 that a connection's setting is; None where it is not set. Raises InvalidOption."""
+    text = connection.settings.get(setting)
+    if not text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise InvalidOption(f"connection '{connection.name}': {setting} is {text!r:.40}, give a number above 0")
+    return number
 
 
 def basic(user: str, password: str) -> str:

@@ -116,5 +116,6 @@ def test_allowance_is_the_connections_own() -> None:
 
     assert budget() is None
     assert budget(requests_per_minute="120") == Budget("requests", capacity=20.0, per_second=2.0)
-    with pytest.raises(InvalidOption, match="give a number"):
-        budget(requests_per_minute="many")
+    for wrong in ("many", "0", "-1", "nan", "inf"):
+        with pytest.raises(InvalidOption, match="give a number above 0"):
+            budget(requests_per_minute=wrong)

@@ -107,5 +107,6 @@ def test_allowance_is_the_users_unless_the_connection_says_more(lent: GivenConne
 
     assert budget() == Budget("core", capacity=5000, per_second=5000 / 3600)
     assert budget(requests_per_hour="15000") == Budget("core", capacity=15000, per_second=15000 / 3600)
-    with pytest.raises(InvalidOption, match="give a number"):
-        budget(requests_per_hour="many")
+    for wrong in ("many", "0", "-1", "nan", "inf"):
+        with pytest.raises(InvalidOption, match="give a number above 0"):
+            budget(requests_per_hour=wrong)

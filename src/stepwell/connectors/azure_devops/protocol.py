@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from stepwell.connectors.http import HttpConnector, basic
+from stepwell.connectors.http import HttpConnector, basic, positive
 from stepwell.connectors.outcome import Answer, Expired, Outcome, Rejected, standard_outcome
 from stepwell.core.connections import Budget, Connection
 from stepwell.errors import InvalidOption, InvalidValue
@@ -43,15 +43,9 @@ class AzureDevOpsProtocol(HttpConnector):
 
     def budget(self, connection: Connection) -> Budget | None:
         """What the connection's setting says. The vendor counts load (TSTU), which nobody can know beforehand."""
-        allowed = connection.settings.get("requests_per_minute")
-        if not allowed:
+        per_minute = positive(connection, "requests_per_minute")
+        if per_minute is None:
             return None
-        try:
-            per_minute = float(allowed)
-        except ValueError:
-            raise InvalidOption(
-                f"connection '{connection.name}': requests_per_minute is {allowed!r:.40}, give a number"
-            ) from None
         return Budget("requests", capacity=max(per_minute / 6, 1.0), per_second=per_minute / 60)
 
     async def api(

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-from stepwell.connectors.http import HttpConnector
+from stepwell.connectors.http import HttpConnector, positive
 from stepwell.connectors.outcome import Answer, Done, Limited, Outcome, Rejected, retry_after, standard_outcome
 from stepwell.core.connections import Budget, Connection
 from stepwell.errors import InvalidOption, InvalidValue
@@ -45,13 +45,7 @@ class GitHubProtocol(HttpConnector):
 
     def budget(self, connection: Connection) -> Budget | None:
         """What a user may ask for in an hour, unless the connection says otherwise."""
-        text = connection.settings.get("requests_per_hour") or str(REQUESTS_PER_HOUR)
-        try:
-            allowed = float(text)
-        except ValueError:
-            raise InvalidOption(
-                f"connection '{connection.name}': requests_per_hour is {text!r:.40}, give a number"
-            ) from None
+        allowed = positive(connection, "requests_per_hour") or REQUESTS_PER_HOUR
         return Budget("core", capacity=allowed, per_second=allowed / 3600)
 
     async def api(

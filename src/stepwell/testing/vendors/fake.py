@@ -10,8 +10,6 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
-from email.utils import format_datetime
 from typing import Any, ClassVar
 
 from starlette.applications import Starlette
@@ -161,8 +159,3 @@ async def body_of(request: Request) -> Any:
     with suppress(ValueError):
         return json.loads(await request.body())
     return None
-
-
-def http_date(at: datetime) -> str:
-    """A time as in the header Date."""
-    return format_datetime(at.astimezone(UTC), usegmt=True)

@@ -76,6 +76,7 @@ _TIMES = {
     "wait": ("until_at",),
     "schedule": ("decided_at", "next_at", "last_at", "paused_at"),
     "delivery": ("received_at",),
+    "callback": ("created_at", "expires_at", "answered_at"),
     "searchable": ("created_at", "finished_at"),
     "upkeep": ("reached_at",),
     "authorisation": ("expires_at",),

@@ -11,6 +11,7 @@ from stepwell.lint.scopes import Function, Scope, function_scope
 RUNNING = frozenset({"run", "map", "transaction", "effect", "compensate_with"})  # those that run functions
 DURABLE = RUNNING | {
     "call",
+    "callback_url",
     "first",
     "now",
     "patched",

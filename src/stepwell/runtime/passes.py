@@ -35,6 +35,7 @@ from stepwell.store.flush import GroupCommit
 from stepwell.store.together import Together
 
 if TYPE_CHECKING:
+    from stepwell.runtime.callbacks import Links
     from stepwell.runtime.registry import Registry
 
 QUIET_TURNS = 10  # turns of the event loop without a durable call after which blocked branches are all there is
@@ -93,6 +94,7 @@ class Surroundings:
     looks: Together[Look, Found]
     calls: Together[tuple[ExecutionId, str], Child | None]
     replaced: Replaced | None = None
+    links: Links | None = None  # None: no URLs can be made here
 
 
 class Pass:
@@ -117,6 +119,7 @@ class Pass:
         self.was_told = False  # the workflow knows that it is to stop: it ends as cancelled, whatever it returns
         self.was_refused = False  # a durable call was cut: what the function returns or raises says nothing
         self.divergence: Diverged | None = None
+        self.is_lenient = False  # an argument of completed calls cannot be made again: they are not held to it
         self.met: set[Key] = set()  # the calls that were made so far
         self.patches: dict[Key, bool] = {}  # what was decided on this pass
         self.undos: list[Any] = []  # the calls that undo what the workflow has done, as they were registered

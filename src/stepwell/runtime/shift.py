@@ -16,6 +16,7 @@ from stepwell.core.model import Claimed, ExecutionId, SessionId, WorkerInfo
 from stepwell.core.polling import SUSPECT_CRASHES
 from stepwell.core.retention import DELIVERY_RETENTION
 from stepwell.errors import DatabaseError, LeaseLost
+from stepwell.runtime.callbacks import Links
 from stepwell.runtime.executor import execute
 from stepwell.runtime.heart import Heart
 from stepwell.runtime.passes import Closing, Pass, Replaced, Surroundings
@@ -47,6 +48,7 @@ class WorkerSettings:
     random: Callable[[], float] = SystemRandom().random
     replaced: Replaced | None = None
     connected: Connected | None = None  # where connectors find connections, unless they know already
+    links: Links | None = None  # makes URLs that answer waits
 
 
 DEFAULTS = WorkerSettings()
@@ -93,6 +95,7 @@ class Shift:
             Together(store.look),
             Together(store.called),
             settings.replaced,
+            settings.links,
         )
         self._passes: dict[ExecutionId, Pass] = {}
         self._tasks: set[asyncio.Task[None]] = set()

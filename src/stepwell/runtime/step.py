@@ -16,7 +16,7 @@ from stepwell.core.texts import checked_tags
 from stepwell.errors import InvalidOption
 from stepwell.inputs import NOTHING
 from stepwell.running import current_step
-from stepwell.runtime import attempts, children, effects, firsts, mapping, patches, sending, transacting, undoing, waits
+from stepwell.runtime import attempts, callbacks, children, effects, firsts, mapping, patches, sending, transacting, undoing, waits
 from stepwell.runtime.attempts import Call
 from stepwell.runtime.children import ChildCall
 from stepwell.runtime.effects import Repeat
@@ -302,6 +302,18 @@ class Step:
         """
         new = new_event(event or name, payload, key=key, to=to, id=id)
         return await sending.send(self._pass, self._pass.key(name), new, to)
+
+    async def callback_url(
+        self, name: str, *, type: Any = Any, expires: DurationLike | datetime, prompt: str | None = None
+    ) -> str:
+        """A URL that answers `wait_for_event(name, type=type)` of this execution, once; the same on every pass.
+
+        Whoever opens it gets a page that asks for a `type`, below the `prompt`. It can be answered until it `expires`,
+        a duration or a time, or the execution ends. Handle it like a password: whoever has it can answer.
+        Raises InvalidOption when nobody has said at which address the server is.
+        """
+        asked = callbacks.question(self._pass, name, type=type, expires=expires, prompt=prompt)
+        return await callbacks.url(self._pass, self._pass.key(f"{name}-url"), asked)
 
     async def now(self) -> datetime:
         """The time (UTC) when this call was first made; the same on every pass."""

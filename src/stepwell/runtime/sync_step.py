@@ -210,6 +210,12 @@ class SyncStep:
         """See Step.send_event."""
         return self._await(self._step.send_event(name, payload, event=event, key=key, to=to, id=id))
 
+    def callback_url(
+        self, name: str, *, type: Any = Any, expires: DurationLike | datetime, prompt: str | None = None
+    ) -> str:
+        """See Step.callback_url."""
+        return self._await(self._step.callback_url(name, type=type, expires=expires, prompt=prompt))
+
     def now(self) -> datetime:
         """See Step.now."""
         return self._await(self._step.now())

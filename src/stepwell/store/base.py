@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from stepwell.core.callbacks import Callback, NewCallback
 from stepwell.core.connections import Budgets
 from stepwell.core.dispatching import Dispatch, EventTrigger, Settled, TriggerSpec
 from stepwell.core.model import (
@@ -344,6 +345,7 @@ class Tokens(Protocol):
         """
 
 
+<<<<<<< HEAD
 class Renewal(Protocol):
     """One connection whose tokens nobody else renews meanwhile, in any process."""
 
@@ -406,6 +408,25 @@ class Vault(Protocol):
 
     async def endpoints(self) -> StoredEndpoints:
         """What verifies deliveries. Every change of it lets the intake's revision grow in the same statement."""
+=======
+class Callbacks(Protocol):
+    """URLs that answer waits: what is stored of them. Who may answer one is decided before, by its URL."""
+
+    async def open_callback(self, new: NewCallback) -> datetime:
+        """Make it, once: made already, it stays what it is. Answers until when it can be answered."""
+
+    async def answer(self, callback_id: UUID, payload: bytes, *, by: str | None) -> bool:
+        """Note the answer and send it to the execution as an event: both, or neither (False).
+
+        That is: if it was not answered, has not expired, and its execution has not ended.
+        """
+
+    async def callback(self, callback_id: UUID) -> Callback | None:
+        """One callback."""
+
+    async def callbacks(self, execution_id: ExecutionId) -> Sequence[Callback]:
+        """Those of one execution, in the order in which they were made."""
+>>>>>>> f50bede (URLs that answer waits: stored, and made by workflows)
 
 
 class Upkeep(Protocol):
@@ -447,7 +468,11 @@ class Backend(Store, Control, Reader, Upkeep, Wakeups, Protocol):
     budgets: Budgets
     inbox: Inbox
     tokens: Tokens
+<<<<<<< HEAD
     vault: Vault
+=======
+    callbacks: Callbacks
+>>>>>>> f50bede (URLs that answer waits: stored, and made by workflows)
 
     async def open(self) -> None:
         """Connect. Raises DatabaseUnavailable or DatabaseNotReady."""

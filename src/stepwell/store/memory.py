@@ -48,10 +48,15 @@ from stepwell.core.model import (
 )
 from stepwell.core.status import Status
 from stepwell.errors import LeaseLost
+<<<<<<< HEAD
 from stepwell.store.base import Catalog, Inbox, Pulse, Tokens, Transaction, Triggers, Vault
+=======
+from stepwell.store.base import Callbacks, Catalog, Inbox, Pulse, Tokens, Transaction, Triggers
+>>>>>>> f50bede (URLs that answer waits: stored, and made by workflows)
 from stepwell.store.clock import VirtualClock
 from stepwell.store.identity import new_id
 from stepwell.store.memory_budgets import MemoryBudgets
+from stepwell.store.memory_callbacks import MemoryCallbacks
 from stepwell.store.memory_catalog import MemoryCatalog
 from stepwell.store.memory_control import MemoryControl
 from stepwell.store.memory_hands import MemoryPulse, MemoryTransaction, on_own_thread
@@ -90,6 +95,8 @@ class MemoryStore(MemoryMail, MemoryControl):
         self.triggers: Triggers = self._triggers
         self._inbox = MemoryInbox(self, lock=self._lock, now=self.now)
         self.inbox: Inbox = self._inbox
+        self._callbacks = MemoryCallbacks(self, lock=self._lock, now=self.now)
+        self.callbacks: Callbacks = self._callbacks
         self.tokens: Tokens = MemoryTokens(lock=self._lock, now=self.now)
         self._audit: list[AuditRecord] = []
         self._noted = self._moment = 0  # the numbers of audits, and of what was stored last
@@ -367,9 +374,10 @@ class MemoryStore(MemoryMail, MemoryControl):
 
     async def look(self, looks: Sequence[Look]) -> Sequence[Found]:
         with self._lock:
-            return [self._topics.look(look, is_open=self._is_open(look.execution_id)) for look in looks]
+            return [self._topics.look(look, is_open=self.is_open(look.execution_id)) for look in looks]
 
-    def _is_open(self, execution_id: ExecutionId) -> bool:
+    def is_open(self, execution_id: ExecutionId) -> bool:
+        """Whether it is there and has not ended."""
         row = self._executions.get(execution_id)
         return row is not None and not row.status.is_final
 
@@ -482,6 +490,7 @@ class MemoryStore(MemoryMail, MemoryControl):
     async def sweep(self) -> bool:
         with self._lock:
             self._topics.forget_own(self._executions)
+            self._callbacks.keep_only(self._executions)
             self._audit = [record for record in self._audit if record.execution_id in self._executions]
             return False
 

@@ -144,6 +144,10 @@ class MemoryControl:
             ]
             return found[:limit]
 
+    def note_answer(self, execution_id: ExecutionId, *, by: str, name: str) -> None:
+        """Somebody has answered a callback of this execution."""
+        self._note(self._executions[execution_id], by, "answer", name)
+
     def _change(self, execution_id: ExecutionId, change: Callable[[ExecutionRow], bool]) -> Answer:
         with self._lock:
             row = self._executions.get(execution_id)

@@ -17,6 +17,7 @@ from (values
     ('stepwell.execution', '{select,insert,update,delete}'),
     ('stepwell.topic', '{select,insert,update,delete}'),
     ('stepwell.delivery', '{select,insert,update,delete}'),
+    ('stepwell.callback', '{select,insert,update,delete}'),
     ('stepwell.schedule', '{select,insert,update}'),
     ('stepwell.trigger', '{select,insert,update}'),
     ('stepwell.hook', '{select,insert,update}'),

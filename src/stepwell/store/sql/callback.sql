@@ -1,0 +1,2 @@
+-- One callback. Locks: none.
+{{callback}} where c.id = $1::uuid

@@ -104,10 +104,14 @@ EVERYTHING = {
 }  # fmt: skip
 
 LEAVES = st.sampled_from(
-    [None, True, False, 0, 1, 3, -7, 2**70, 1.5, "", "a", "red", "2026-05-01", "2026-05-01T12:00:00Z", "12:00:00", "P1D"]
-    + ["2026-05-01T12:00:00", "1.10", "0192f0c1-0000-7000-8000-000000000000", "AAE=", "Cat", "Dog", "NaN", "2026-13-01"]
+    [
+        None, True, False, 0, 1, 3, -7, 2**70, 1.5, "", "a", "red", "2026-05-01", "2026-05-01T12:00:00Z", "12:00:00", "P1D",
+        "2026-05-01T12:00:00", "1.10", "0192f0c1-0000-7000-8000-000000000000", "AAE=", "Cat", "Dog", "NaN", "2026-13-01",
+    ]
+)  # fmt: skip
+NAMES = st.sampled_from(
+    ["value", "below", "line", "is_urgent", "number", "type", "lives", "name", "count", "inner", "at"]
 )
-NAMES = st.sampled_from(["value", "below", "line", "is_urgent", "number", "type", "lives", "name", "count", "inner", "at"])
 VALUES = st.recursive(LEAVES, lambda below: st.lists(below, max_size=3) | st.dictionaries(NAMES, below, max_size=3))
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from stepwell.core.accounts import ConnectionInfo as ConnectionInfo
     from stepwell.core.accounts import Consent as Consent
     from stepwell.core.accounts import KeyInfo as KeyInfo
+    from stepwell.core.callbacks import Callback as Callback
+    from stepwell.core.callbacks import CallbackInfo as CallbackInfo
     from stepwell.core.dispatching import EventInfo as EventInfo
     from stepwell.core.dispatching import EventTrigger as EventTrigger
     from stepwell.core.model import AuditRecord as AuditRecord
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from stepwell.core.webhooks import HookSpec as HookSpec
     from stepwell.core.webhooks import WebhookEvent as WebhookEvent
     from stepwell.errors import AuthorisationFailed as AuthorisationFailed
+    from stepwell.errors import CallbackAnswered as CallbackAnswered
+    from stepwell.errors import CallbackClosed as CallbackClosed
     from stepwell.errors import Cancelled as Cancelled
     from stepwell.errors import ChildFailed as ChildFailed
     from stepwell.errors import ConnectionUnusable as ConnectionUnusable
@@ -52,6 +56,7 @@ if TYPE_CHECKING:
     from stepwell.errors import ExecutionCancelled as ExecutionCancelled
     from stepwell.errors import ExecutionFailed as ExecutionFailed
     from stepwell.errors import HistoryTooLarge as HistoryTooLarge
+    from stepwell.errors import InvalidAnswer as InvalidAnswer
     from stepwell.errors import InvalidInput as InvalidInput
     from stepwell.errors import InvalidOption as InvalidOption
     from stepwell.errors import InvalidValue as InvalidValue
@@ -67,6 +72,7 @@ if TYPE_CHECKING:
     from stepwell.errors import StepTimeout as StepTimeout
     from stepwell.errors import StepwellError as StepwellError
     from stepwell.errors import UnknownApplication as UnknownApplication
+    from stepwell.errors import UnknownCallback as UnknownCallback
     from stepwell.errors import UnknownConnection as UnknownConnection
     from stepwell.errors import UnknownDelivery as UnknownDelivery
     from stepwell.errors import UnknownExecution as UnknownExecution
@@ -87,6 +93,8 @@ if TYPE_CHECKING:
 
 _ERRORS = (
     "AuthorisationFailed",
+    "CallbackAnswered",
+    "CallbackClosed",
     "Cancelled",
     "ChildFailed",
     "ConnectionUnusable",
@@ -97,6 +105,7 @@ _ERRORS = (
     "ExecutionCancelled",
     "ExecutionFailed",
     "HistoryTooLarge",
+    "InvalidAnswer",
     "InvalidInput",
     "InvalidOption",
     "InvalidValue",
@@ -112,6 +121,7 @@ _ERRORS = (
     "StepTimeout",
     "StepwellError",
     "UnknownApplication",
+    "UnknownCallback",
     "UnknownConnection",
     "UnknownDelivery",
     "UnknownExecution",
@@ -124,6 +134,8 @@ _ERRORS = (
 
 _HOMES = {
     "App": "stepwell.app.application",
+    "Callback": "stepwell.core.callbacks",
+    "CallbackInfo": "stepwell.core.callbacks",
     "ApplicationInfo": "stepwell.core.accounts",
     "ConnectionInfo": "stepwell.core.accounts",
     "Consent": "stepwell.core.accounts",

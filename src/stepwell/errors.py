@@ -8,6 +8,10 @@
     ├── UnknownWorkflow         this process has no workflow of that name
     ├── UnknownExecution        no execution has that id
     ├── UnknownStep             a fork names a step that has no outcome
+    ├── UnknownCallback         this URL answers nothing
+    ├── CallbackClosed          a callback has expired, or its execution has ended
+    ├── CallbackAnswered        somebody else has answered it
+    ├── InvalidAnswer           an answer does not fit what is asked for
     ├── UnknownSchedule         no schedule has that id
     ├── UnknownDelivery         no delivery of a webhook has that id
     ├── KeyConflict             the same key was already used with another input
@@ -44,7 +48,7 @@ An error carries its facts as attributes; its message names the thing and the wa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
 
@@ -109,6 +113,39 @@ class UnknownExecution(StepwellError):
     def __init__(self, execution_id: object) -> None:
         self.execution_id = execution_id
         super().__init__(f"there is no execution {execution_id}; it may have been removed by retention")
+
+
+class UnknownCallback(StepwellError):
+    """A URL answers nothing: it was not made here, was changed, or its execution has been removed."""
+
+    def __init__(self) -> None:
+        super().__init__("this URL answers nothing; it is incomplete, or what it belongs to has been removed")
+
+
+class CallbackClosed(StepwellError):
+    """A callback can be answered no more. `because` says why."""
+
+    def __init__(self, name: str, *, because: str) -> None:
+        self.name, self.because = name, because
+        super().__init__(f"'{name}' can be answered no more: {because}")
+
+
+class CallbackAnswered(StepwellError):
+    """A callback was answered before: `answered_by` (None: they did not say), `answered_at`."""
+
+    def __init__(self, name: str, *, answered_by: str | None, answered_at: datetime) -> None:
+        self.name, self.answered_by, self.answered_at = name, answered_by, answered_at
+        who = f" by {answered_by}" if answered_by else ""
+        super().__init__(f"'{name}' was answered{who} at {answered_at:%Y-%m-%d %H:%M:%S} UTC")
+
+
+class InvalidAnswer(StepwellError):
+    """An answer does not fit what is asked for; nothing was stored. `faults` lists (path, message) pairs."""
+
+    def __init__(self, name: str, faults: Sequence[tuple[str, str]]) -> None:
+        self.name, self.faults = name, tuple(faults)
+        lines = "; ".join(f"{path} {message}" for path, message in self.faults)
+        super().__init__(f"the answer to '{name}' is refused: {lines}")
 
 
 class UnknownSchedule(StepwellError):

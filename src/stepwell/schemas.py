@@ -44,7 +44,10 @@ _WORDS = {
 }
 _FORMATS: Mapping[str, tuple[Any, str]] = {
     "date-time": (Annotated[datetime, msgspec.Meta(tz=True)], "a time with its zone, as in 2026-05-01T12:00:00Z"),
-    "local-date-time": (Annotated[datetime, msgspec.Meta(tz=False)], "a time without a zone, as in 2026-05-01T12:00:00"),
+    "local-date-time": (
+        Annotated[datetime, msgspec.Meta(tz=False)],
+        "a time without a zone, as in 2026-05-01T12:00:00",
+    ),
     "date": (date, "a date, as in 2026-05-01"),
     "time": (time, "a time of day, as in 12:00:00"),
     "duration": (timedelta, "a duration, as in P1DT2H"),

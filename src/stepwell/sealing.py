@@ -20,6 +20,8 @@ from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from stepwell.core.connections import Secret
 from stepwell.errors import InvalidOption, Unsealable
@@ -96,6 +98,7 @@ class Keyring:
         self.ids = tuple(key.id for key in given)
         if not 1 <= len(given) <= MAX_KEYS or len(set(self.ids)) < len(given):
             raise InvalidOption(f"{len(given)} keys: give 1 to {MAX_KEYS}, each with an id of its own")
+        self._keys = {key.id: key.secret for key in given}
         self._ciphers = {key.id: AESGCM(base64.b64decode(key.secret.reveal())) for key in given}
 
     def __repr__(self) -> str:
@@ -126,6 +129,16 @@ class Keyring:
         except (InvalidTag, ValueError):
             reason = "it was changed, belongs to another row, or another key has this id"
             raise Unsealable(*place, key_id=id, reason=reason) from None
+
+    def derived(self, id: str, purpose: str) -> bytes | None:
+        """32 bytes that only a holder of that key can make, others for each purpose (HKDF, RFC 5869).
+
+        None: the key is not here.
+        """
+        key = self._keys.get(id)
+        if key is None:
+            return None
+        return HKDF(SHA256(), KEY_BYTES, salt=None, info=purpose.encode()).derive(base64.b64decode(key.reveal()))
 
     def is_newest(self, sealed: bytes | None) -> bool:
         """Whether there is nothing to be sealed again: no value, or one under the newest key."""

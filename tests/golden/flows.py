@@ -215,6 +215,17 @@ async def waiting(step: Step) -> None:
 
 
 @app.workflow
+async def callbacks(step: Step) -> None:
+    """One whose URLs were given to steps, and which waits for the answer."""
+    url = await step.callback_url("approval", type=Note, expires="30d", prompt="Fine?")
+    await step.run("mail", same, url.rpartition("/")[0])
+    await step.run("log", double, len(url))
+    again = await step.callback_url("approval", type=bool, expires=datetime(2100, 1, 1, tzinfo=UTC))
+    await step.run("mail", same, len(again))
+    await step.wait_for_event("approval", type=Note, timeout="30d")
+
+
+@app.workflow
 async def stopped(step: Step) -> None:
     """One that is left asleep, while an item of a map waits for its retry."""
     slow = step(retry=Retry(first_delay="30d"))
@@ -228,6 +239,7 @@ def maybe(number: int) -> int:
 
 
 RESTING = {
+    "callbacks": "event 'approval'",
     "stopped": "timer 'rest'",
     "waiting": "event 'approval'",
 }  # workflows that are recorded under way, and what they wait for

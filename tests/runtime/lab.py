@@ -179,6 +179,7 @@ class Lab:
         self.app = App(self.store)
         self.ledger = Ledger()
         quick: dict[str, Any] = {"short_wait": timedelta(0), "max_crashes": MAX_CRASHES, "grace": 5 * SECOND}
+        quick["links"] = self.app.links
         self.settings = WorkerSettings(**quick | settings)
 
     @asynccontextmanager

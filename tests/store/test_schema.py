@@ -39,12 +39,8 @@ def test_every_table_and_view_has_a_comment(raw: Raw) -> None:
     assert {name for name, _ in rows} == {
         "worker", "execution", "checkpoint", "attempt", "audit", "topic", "event", "wait", "outbox", "schedule",
         "trigger", "dispatch", "migration", "searchable", "upkeep", "leftover", "budget", "place", "token",
-<<<<<<< HEAD
-        "hook", "intake", "delivery", "deliveries",
         "application", "connection", "need", "authorisation", "connections",
-=======
         "hook", "intake", "delivery", "deliveries", "callback", "callbacks",
->>>>>>> f50bede (URLs that answer waits: stored, and made by workflows)
         "executions", "steps", "workers", "events", "waits", "schedules", "triggers",
     }  # fmt: skip
     assert [name for name, comment in rows if not comment] == []

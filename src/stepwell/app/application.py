@@ -19,7 +19,7 @@ from stepwell.app.checks import (
     checked_limit,
     execution_id_of,
 )
-from stepwell.app.connections import AccountCalls
+from stepwell.app.callbacks import CallbackCalls
 from stepwell.app.control import ControlCalls
 from stepwell.app.decorator import Decorator
 from stepwell.app.events import Events
@@ -54,7 +54,7 @@ R = TypeVar("R")
 AnyWorkflow = Workflow[..., Any] | str
 
 
-class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, AccountCalls):
+class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCalls):
     """The workflows of a program and the database in which their executions live.
 
     Without a URL the database is that of STEPWELL_DATABASE_URL, else an embedded PostgreSQL in `.stepwell/`. It is
@@ -431,8 +431,8 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, AccountCal
         store = (await self._open()).store
         await put_in_force(store, self.registry)
         lent = (await self._open_accounts()).connected
-        kept = settings.delivery_retention()
-        chosen = replace(chosen, connected=chosen.connected or lent, deliveries_for=kept)
+        kept, links = settings.delivery_retention(), chosen.links or self.links
+        chosen = replace(chosen, connected=chosen.connected or lent, deliveries_for=kept, links=links)
         return Worker(store, self.registry, chosen)
 
 

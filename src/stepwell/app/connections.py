@@ -48,7 +48,13 @@ class AccountCalls(Opening):
             yield
 
     async def _open_accounts(self) -> Accounts:
-        store = (await self.open()).store
+        await self.open()
+        return self._open_accounts_now()
+
+    def _open_accounts_now(self) -> Accounts:
+        """The same of an App that is open."""
+        assert self._client is not None, "the App is open"
+        store = self._client.store
         if self._accounts is None or self._accounts.store is not store:
             database = self._database
             is_embedded = isinstance(database, PostgresDatabase) and database.is_embedded

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from stepwell.core import retention
 from stepwell.core.duration import InvalidDuration, parse_duration
@@ -18,6 +19,7 @@ DELIVERY_RETENTION = "STEPWELL_DELIVERY_RETENTION"
 EGRESS_ALLOW = "STEPWELL_EGRESS_ALLOW"
 KEYS = "STEPWELL_KEYS"
 KEY_FILE = "STEPWELL_KEY_FILE"
+PUBLIC_URL = "STEPWELL_PUBLIC_URL"
 
 
 def database_url(given: str | None = None) -> str | None:
@@ -68,3 +70,17 @@ def delivery_retention() -> timedelta:
     if kept < retention.SHORTEST_RETENTION:
         raise InvalidOption(f"{DELIVERY_RETENTION} is too short; a vendor sends again for days: write it like 7d")
     return kept
+
+
+def public_url() -> str | None:
+    """The URL under which others reach the server: STEPWELL_PUBLIC_URL. Raises InvalidOption."""
+    text = os.environ.get(PUBLIC_URL)
+    return checked_public_url(text, where=PUBLIC_URL) if text else None
+
+
+def checked_public_url(url: str, *, where: str) -> str:
+    """The URL without a slash at its end. Raises InvalidOption."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise InvalidOption(f"{where} is {url!r:.200}; give one like https://flows.example.com")
+    return url.rstrip("/")

@@ -61,9 +61,7 @@ class Stored(msgspec.Struct):
     base: str
 
 
-def question(
-    pass_: Pass, name: str, *, type: Any, expires: DurationLike | datetime, prompt: str | None
-) -> Question:
+def question(pass_: Pass, name: str, *, type: Any, expires: DurationLike | datetime, prompt: str | None) -> Question:
     """Raises InvalidOption."""
     codec_for(type)
     schema = msgspec.json.encode(json_schema(type))
@@ -118,7 +116,9 @@ def _signed_anew(key: Key, links: Links, stored: Stored) -> str:
     try:
         return links.url(stored.base, stored.id, links.key_id) or ""
     except InvalidOption as error:
-        raise Diverged(step=key, expected=f"signed with key '{stored.key_id}'", met="without any", way_out=str(error)) from error
+        raise Diverged(
+            step=key, expected=f"signed with key '{stored.key_id}'", met="without any", way_out=str(error)
+        ) from error
 
 
 def _links(pass_: Pass) -> Links:

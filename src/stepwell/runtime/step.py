@@ -16,7 +16,19 @@ from stepwell.core.texts import checked_tags
 from stepwell.errors import InvalidOption
 from stepwell.inputs import NOTHING
 from stepwell.running import current_step
-from stepwell.runtime import attempts, callbacks, children, effects, firsts, mapping, patches, sending, transacting, undoing, waits
+from stepwell.runtime import (
+    attempts,
+    callbacks,
+    children,
+    effects,
+    firsts,
+    mapping,
+    patches,
+    sending,
+    transacting,
+    undoing,
+    waits,
+)
 from stepwell.runtime.attempts import Call
 from stepwell.runtime.children import ChildCall
 from stepwell.runtime.effects import Repeat

@@ -345,7 +345,6 @@ class Tokens(Protocol):
         """
 
 
-<<<<<<< HEAD
 class Renewal(Protocol):
     """One connection whose tokens nobody else renews meanwhile, in any process."""
 
@@ -408,7 +407,8 @@ class Vault(Protocol):
 
     async def endpoints(self) -> StoredEndpoints:
         """What verifies deliveries. Every change of it lets the intake's revision grow in the same statement."""
-=======
+
+
 class Callbacks(Protocol):
     """URLs that answer waits: what is stored of them. Who may answer one is decided before, by its URL."""
 
@@ -426,7 +426,6 @@ class Callbacks(Protocol):
 
     async def callbacks(self, execution_id: ExecutionId) -> Sequence[Callback]:
         """Those of one execution, in the order in which they were made."""
->>>>>>> f50bede (URLs that answer waits: stored, and made by workflows)
 
 
 class Upkeep(Protocol):
@@ -468,11 +467,8 @@ class Backend(Store, Control, Reader, Upkeep, Wakeups, Protocol):
     budgets: Budgets
     inbox: Inbox
     tokens: Tokens
-<<<<<<< HEAD
     vault: Vault
-=======
     callbacks: Callbacks
->>>>>>> f50bede (URLs that answer waits: stored, and made by workflows)
 
     async def open(self) -> None:
         """Connect. Raises DatabaseUnavailable or DatabaseNotReady."""

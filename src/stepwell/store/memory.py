@@ -48,11 +48,7 @@ from stepwell.core.model import (
 )
 from stepwell.core.status import Status
 from stepwell.errors import LeaseLost
-<<<<<<< HEAD
-from stepwell.store.base import Catalog, Inbox, Pulse, Tokens, Transaction, Triggers, Vault
-=======
-from stepwell.store.base import Callbacks, Catalog, Inbox, Pulse, Tokens, Transaction, Triggers
->>>>>>> f50bede (URLs that answer waits: stored, and made by workflows)
+from stepwell.store.base import Callbacks, Catalog, Inbox, Pulse, Tokens, Transaction, Triggers, Vault
 from stepwell.store.clock import VirtualClock
 from stepwell.store.identity import new_id
 from stepwell.store.memory_budgets import MemoryBudgets
@@ -61,19 +57,20 @@ from stepwell.store.memory_catalog import MemoryCatalog
 from stepwell.store.memory_control import MemoryControl
 from stepwell.store.memory_hands import MemoryPulse, MemoryTransaction, on_own_thread
 from stepwell.store.memory_inbox import MemoryInbox
-from stepwell.store.memory_listing import listed, matches, old
+from stepwell.store.memory_listing import listed, matches
 from stepwell.store.memory_mail import MemoryMail
 from stepwell.store.memory_rows import ENDED_PARENT, ExecutionRow, WorkerRow, Written
 from stepwell.store.memory_tokens import MemoryTokens
 from stepwell.store.memory_topics import Topics
 from stepwell.store.memory_triggers import MemoryTriggers
+from stepwell.store.memory_upkeep import MemoryUpkeep
 from stepwell.store.memory_vault import MemoryVault
 from stepwell.store.memory_words import why
 
 SESSIONS_PER_REAP = 100
 
 
-class MemoryStore(MemoryMail, MemoryControl):
+class MemoryStore(MemoryMail, MemoryControl, MemoryUpkeep):
     """Keeps the Backend protocol in this process's memory, by a clock that tests set.
 
     Listeners are called inside the operation, or, for what the heartbeat's thread does, on the loop they subscribed on.
@@ -464,42 +461,6 @@ class MemoryStore(MemoryMail, MemoryControl):
 
     def _why(self, row: ExecutionRow) -> str | None:
         return why(row, self._workers, self.clock.now())
-
-    # --- upkeep ---------------------------------------------------------------------------------------------------
-
-    async def remove(self, keep: Mapping[str, timedelta]) -> bool:
-        with self._lock:
-            for row in old(self._executions, keep, self.clock.now()):
-                del self._executions[row.id]
-                if row.new.key is not None:
-                    del self._keys[row.new.workflow, row.new.key]
-                if row.child is not None:
-                    del self._children[row.child.execution_id, row.child.key]
-            return False
-
-    async def remove_events(self, keep: timedelta) -> bool:
-        with self._lock:
-            self._topics.remove(sent_before=self.clock.now() - keep, undecided=self._triggers.undecided())
-            return False
-
-    async def remove_deliveries(self, keep: timedelta) -> bool:
-        with self._lock:
-            self._inbox.remove(accepted_before=self.clock.now() - keep)
-            return False
-
-    async def sweep(self) -> bool:
-        with self._lock:
-            self._topics.forget_own(self._executions)
-            self._callbacks.keep_only(self._executions)
-            self._audit = [record for record in self._audit if record.execution_id in self._executions]
-            return False
-
-    async def remove_places(self) -> bool:
-        return self._budgets.remove_places()
-
-    async def make_searchable(self) -> bool:
-        """Here every execution can be found at any time."""
-        return False
 
 
 def _refuse_repetitions(written: Sequence[tuple[ExecutionRow, Written]]) -> None:

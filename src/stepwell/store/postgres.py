@@ -43,11 +43,7 @@ from stepwell.core.model import (
 from stepwell.core.status import Status
 from stepwell.errors import DatabaseUnavailable, EmbeddedUnavailable, LeaseLost
 from stepwell.store import binary, rows
-<<<<<<< HEAD
-from stepwell.store.base import Catalog, Inbox, Pulse, Tokens, Transaction, Triggers, Vault
-=======
-from stepwell.store.base import Callbacks, Catalog, Inbox, Pulse, Tokens, Transaction, Triggers
->>>>>>> f50bede (URLs that answer waits: stored, and made by workflows)
+from stepwell.store.base import Callbacks, Catalog, Inbox, Pulse, Tokens, Transaction, Triggers, Vault
 from stepwell.store.budgets import PostgresBudgets
 from stepwell.store.callbacks import PostgresCallbacks
 from stepwell.store.catalog import PostgresCatalog
@@ -114,13 +110,10 @@ class PostgresStore(PostgresControl):
         accept = partial(self._run, on=self._deliveries)
         self.inbox: Inbox = PostgresInbox(self._run, read=self._read, accept=accept)
         self.tokens: Tokens = PostgresTokens(self._run)
-<<<<<<< HEAD
         self._credentials = Line(self._impatient_route)
         self.vault: Vault = PostgresVault(partial(self._run, on=self._credentials), self.route, self.schema)
-=======
         answer = partial(self._run, on=self._starts)
         self.callbacks: Callbacks = PostgresCallbacks(answer, read=self._read, post=self._begin_posting)
->>>>>>> f50bede (URLs that answer waits: stored, and made by workflows)
 
     async def open(self) -> None:
         route = await self.route()

@@ -52,6 +52,7 @@ class World:
             random=lambda: LONGEST_DELAY,
             replaced=self.bodies.replaced,
             connected=self._accounts.connected,
+            links=app.links,
         )
         self._has_triggers = triggers
         self._working: asyncio.Task[None] | None = None

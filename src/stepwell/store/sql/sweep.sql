@@ -33,13 +33,10 @@ with gone as materialized (
     delete from stepwell.searchable where execution_id in (select execution_id from gone)
 ), waits as (
     delete from stepwell.wait where execution_id in (select execution_id from gone)
-<<<<<<< HEAD
 ), needs as (
     delete from stepwell.need where execution_id in (select execution_id from gone)
-=======
 ), callbacks as (
     delete from stepwell.callback where execution_id in (select execution_id from gone)
->>>>>>> f50bede (URLs that answer waits: stored, and made by workflows)
 ), topics as (
     delete from stepwell.topic where address like 'x:%' and address in (select 'x:' || execution_id from gone)
     returning name, address

@@ -13,6 +13,12 @@ import pytest
 import stepwell
 
 NAMES = {
+    "Callback",
+    "CallbackAnswered",
+    "CallbackClosed",
+    "CallbackInfo",
+    "InvalidAnswer",
+    "UnknownCallback",
     "App",
     "ApplicationInfo",
     "AuditRecord",

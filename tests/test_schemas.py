@@ -90,9 +90,10 @@ class Model(pydantic.BaseModel):
 
 
 ANNOTATIONS: list[Any] = [
-    Any, bool, int, str, float, None, bytes, datetime, date, time, timedelta, Decimal, UUID, Colour, Literal["a", 1, None],
-    list[int], set[int], tuple[int, str], tuple[int, ...], dict[str, datetime], int | None, datetime | None, Place, Options,
-    Node, Struct, Cat | Dog, Model, list[Model], Annotated[int, msgspec.Meta(multiple_of=3)],
+    Any, bool, int, str, float, None, bytes, datetime, date, time, timedelta, Decimal, UUID, Colour,
+    Literal["a", 1, None], list[int], set[int], tuple[int, str], tuple[int, ...], dict[str, datetime],
+    int | None, datetime | None, Place, Options, Node, Struct, Cat | Dog, Model, list[Model],
+    Annotated[int, msgspec.Meta(multiple_of=3)],
 ]  # fmt: skip
 
 EVERYTHING = {
@@ -105,8 +106,9 @@ EVERYTHING = {
 
 LEAVES = st.sampled_from(
     [
-        None, True, False, 0, 1, 3, -7, 2**70, 1.5, "", "a", "red", "2026-05-01", "2026-05-01T12:00:00Z", "12:00:00", "P1D",
-        "2026-05-01T12:00:00", "1.10", "0192f0c1-0000-7000-8000-000000000000", "AAE=", "Cat", "Dog", "NaN", "2026-13-01",
+        None, True, False, 0, 1, 3, -7, 2**70, 1.5, "", "a", "red", "2026-05-01", "2026-05-01T12:00:00Z", "12:00:00",
+        "P1D", "2026-05-01T12:00:00", "1.10", "0192f0c1-0000-7000-8000-000000000000", "AAE=", "Cat", "Dog", "NaN",
+        "2026-13-01",
     ]
 )  # fmt: skip
 NAMES = st.sampled_from(

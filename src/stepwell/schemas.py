@@ -149,10 +149,9 @@ def _faults(value: Any, schema: Schema, defs: Schema, path: str) -> Iterator[Fau
     if allowed is not None and not any(_is_same(value, one) for one in allowed):
         yield path, f"must be one of: {', '.join(_shown(one) for one in allowed)}"
         return
-    if kind := schema.get("type"):
-        if not _is_of(value, kind):
-            yield path, f"must be {_WORDS.get(kind, kind)}"
-            return
+    if not _is_of(value, kind := schema.get("type", "")):
+        yield path, f"must be {_WORDS[kind]}"
+        return
     yield from _faults_of_kind(value, schema, defs, path)
 
 

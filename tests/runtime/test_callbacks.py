@@ -20,7 +20,7 @@ from stepwell import (
     UnknownCallback,
 )
 from stepwell.core.callbacks import PATH, read_token
-from tests.runtime.lab import DAY, HOUR, Cut, Lab, Ledger
+from tests.runtime.lab import DAY, HOUR, Cut, Lab
 
 
 @dataclass

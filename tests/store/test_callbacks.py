@@ -8,7 +8,7 @@ import pytest
 
 from stepwell.core.callbacks import Callback, NewCallback
 from stepwell.core.events import address
-from stepwell.core.model import ExecutionId
+from stepwell.core.model import ExecutionId, SessionId
 from stepwell.store.identity import new_id
 from tests.store.world import DAY, DONE, HOUR, SIGNAL_SECONDS, PostgresWorld, World, unknown
 
@@ -94,12 +94,18 @@ async def test_answered_execution_is_claimed_and_finds_the_event(world: World) -
 
     assert await world.store.callbacks.answer(new.id, b"true", by=None)
 
-    async with asyncio.timeout(SIGNAL_SECONDS):  # the event takes its place beside the claims
-        while started not in await world.claimed_ids(session):
-            await asyncio.sleep(0)
+    assert await claimed_in_time(world, session) == started
     event = await world.look(started, name="approval", to=to)
     assert event is not None
     assert event.payload == b"true"
+
+
+async def claimed_in_time(world: World, session: SessionId) -> ExecutionId:
+    """What is claimed once the event has taken its place, which happens beside the claims."""
+    async with asyncio.timeout(SIGNAL_SECONDS):
+        while not (found := await world.claimed_ids(session)):
+            pass
+    return found[0]
 
 
 async def test_second_answer_changes_nothing(world: World) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 from uuid import UUID
 
 from stepwell.app import settings
+from stepwell.app.callbacks import CallbackCalls
 from stepwell.app.checks import (
     Deadline,
     bound_json,
@@ -19,7 +20,6 @@ from stepwell.app.checks import (
     checked_limit,
     execution_id_of,
 )
-from stepwell.app.callbacks import CallbackCalls
 from stepwell.app.control import ControlCalls
 from stepwell.app.decorator import Decorator
 from stepwell.app.events import Events

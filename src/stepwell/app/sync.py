@@ -12,6 +12,7 @@ from uuid import UUID
 from stepwell.app.control import Bulk
 from stepwell.app.filters import Facts, FilterOptions
 from stepwell.app.sync_connections import SyncApplicationCalls, SyncConnectionCalls, SyncKeyCalls
+from stepwell.core.callbacks import Callback, CallbackInfo
 from stepwell.core.dispatching import EventTrigger
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import AuditRecord, EventRecord, Execution, Sent, StepRecord, WaitRecord
@@ -293,6 +294,18 @@ class SyncApp:
     ) -> Sequence[WaitRecord]:
         """See App.waits."""
         return self._await(self._app.waits(name, key=key, execution_id=execution_id, limit=limit))
+
+    def callbacks(self, execution_id: UUID | str) -> Sequence[CallbackInfo]:
+        """See App.callbacks."""
+        return self._await(self._app.callbacks(execution_id))
+
+    def callback(self, url: str) -> Callback:
+        """See App.callback."""
+        return self._await(self._app.callback(url))
+
+    def answer_callback(self, url: str, answer: Any, *, by: str | None = None) -> Callback:
+        """See App.answer_callback."""
+        return self._await(self._app.answer_callback(url, answer, by=by))
 
     def retry(self, execution_id: UUID | str, *, by: str | None = None) -> Status:
         """See App.retry."""

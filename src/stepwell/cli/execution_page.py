@@ -10,6 +10,7 @@ import click
 
 from stepwell.app.outline import Outline, outline_of
 from stepwell.cli.audit import audit_document, show_audit
+from stepwell.cli.callbacks import callback_document, show_callbacks
 from stepwell.cli.events import show_waits, wait_document
 from stepwell.cli.family import Node, family_of, lines
 from stepwell.cli.output import Cell, clean, note, show_fields, show_json_text, show_table, show_text
@@ -26,6 +27,7 @@ from stepwell.cli.shown import (
     step_document,
     traceback_of,
 )
+from stepwell.core.callbacks import Callback
 from stepwell.core.model import AuditRecord, Execution, Kind, StepRecord, WaitRecord
 
 if TYPE_CHECKING:
@@ -42,17 +44,20 @@ class Page(NamedTuple):
     waits: Sequence[WaitRecord]
     family: Node
     audit: Sequence[AuditRecord]
+    callbacks: Sequence[Callback]
 
 
 async def read_page(app: App, execution_id: UUID) -> Page:
     """Raises UnknownExecution."""
     execution = await app.get(execution_id)
+    store = (await app.open()).store
     return Page(
         execution,
-        await outline_of((await app.open()).store, execution.id),
+        await outline_of(store, execution.id),
         await app.waits(execution_id=execution.id),
         await family_of(app, execution),
         await app.audit(execution.id),
+        await store.callbacks.callbacks(execution.id),
     )
 
 
@@ -66,6 +71,7 @@ def document(page: Page) -> dict[str, Any]:
         "steps": [step_document(record) for record in outline.records],
         "items": outline.items,
         "waits": [wait_document(wait) for wait in page.waits],
+        "callbacks": [callback_document(one) for one in page.callbacks],
         "children": _children(page.family),
         "unshown_children": page.family.unshown,
         "audit": [audit_document(record) for record in page.audit],
@@ -90,6 +96,9 @@ def show_page(page: Page, *, with_traceback: bool) -> None:
     if page.waits:
         click.echo()
         show_waits(page.waits)
+    if page.callbacks:
+        click.echo()
+        show_callbacks(page.callbacks)
     _show_children(page.family)
     if page.audit:
         click.echo()

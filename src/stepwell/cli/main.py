@@ -21,6 +21,7 @@ HELP = {
     "start": "Start an execution of a workflow.",
     "executions": "Look at executions; cancel, retry, pause, resume and fork them.",
     "events": "Send events, look at those that are kept and at who waits.",
+    "callbacks": "Print the URLs that answer what an execution asks.",
     "schedules": "Look at schedules, pause and resume them, start one now.",
     "hooks": "Look at webhooks that came in, start something from one again, send one.",
     "connections": "Keep credentials of accounts: add, list, test, rotate, connect again.",

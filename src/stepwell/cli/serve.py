@@ -29,7 +29,7 @@ log = logging.getLogger("stepwell.serve")
 @click.argument("flows", required=False)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need a token.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=8300, show_default=True, help="0 takes a free one.")
-@click.option("--public-url", metavar="URL", help="Under which URL others reach it, through a proxy.")
+@click.option("--public-url", metavar="URL", help="Under which URL others reach it. [default: STEPWELL_PUBLIC_URL]")
 @click.option(
     "--trust-proxy",
     "proxies",
@@ -59,11 +59,14 @@ def command(
 
     While there is no token, only this machine is served, and another --host is refused.
     """
-    from stepwell.server.serve import bound, checked_public_url
+    from stepwell.app import settings
+    from stepwell.server.serve import bound
 
     logs.configure(log_level, as_json=as_json)
     app = target.open_flows(flows) if flows is not None else target.bare_app()
-    shown = None if public_url is None else checked_public_url(public_url)
+    shown = settings.public_url()
+    if public_url is not None:
+        shown = settings.checked_public_url(public_url, where="--public-url")
     with bound(host, port) as listener, asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve(app, listener, shown, proxies, until_stdin_closes=until_stdin_closes))
 

@@ -21,7 +21,7 @@ _MAX_LENGTH = 120
 
 
 class NewCallback(NamedTuple):
-    """A callback that is to be opened, unless it is open already: its id depends on the execution and the call alone."""
+    """A callback to be opened, unless it is open: its id depends on the execution and the call alone."""
 
     id: UUID
     execution_id: ExecutionId

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from stepwell.codec import codec_for
-from stepwell.core.callbacks import NewCallback
+from stepwell.core.callbacks import PATH, NewCallback
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import Kind, NewCheckpoint
 from stepwell.core.replay import derived_uuid
@@ -99,9 +99,9 @@ async def url(pass_: Pass, key: Key, asked: Question) -> str:
 async def _again(pass_: Pass, key: Key, asked: Question, stored: Stored) -> str:
     """The URL that was made before.
 
-    A fork keeps that of the execution it was made from, which its steps were given, and has a callback of its own beside
-    it. Where the key has gone since, another one signs, so that the URL is good; calls that were given the old one are
-    not held to their arguments then.
+    A fork keeps that of the execution it was made from, which its steps were given, and has a callback of its own
+    beside it. Where the key has gone since, another one signs, so that the URL is good; calls that were given the old
+    one are not held to their arguments then.
     """
     if stored.id != _own_id(pass_, key):
         await _open(pass_, key, asked, stored.expires_at)
@@ -109,12 +109,12 @@ async def _again(pass_: Pass, key: Key, asked: Question, stored: Stored) -> str:
     if links is not None and (text := links.url(stored.base, stored.id, stored.key_id)) is not None:
         return text
     pass_.is_lenient = True
-    return _signed_anew(key, links, stored) if links else ""
+    return _signed_anew(key, links, stored) if links else stored.base + PATH  # no keys
 
 
 def _signed_anew(key: Key, links: Links, stored: Stored) -> str:
     try:
-        return links.url(stored.base, stored.id, links.key_id) or ""
+        return links.url(stored.base, stored.id, links.key_id) or stored.base + PATH
     except InvalidOption as error:
         raise Diverged(
             step=key, expected=f"signed with key '{stored.key_id}'", met="without any", way_out=str(error)

@@ -13,10 +13,12 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
 from stepwell.app.application import App
+from stepwell.app.settings import checked_public_url
 from stepwell.core.tokens import Scope as TokenScope
 from stepwell.server import consent
 from stepwell.server.access import Access, Who
 from stepwell.server.consent import consent_route
+from stepwell.server.callbacks import callback_routes
 from stepwell.server.endpoint import Endpoint, send_problem
 from stepwell.server.intake import hook_routes
 from stepwell.server.openapi import document
@@ -33,6 +35,8 @@ class Application:
     """
 
     def __init__(self, app: App, *, public_url: str | None = None, who: Who | None = None) -> None:
+        if public_url is not None:
+            app.public_url = checked_public_url(public_url, where="public_url")
         callback = None if public_url is None else public_url.rstrip("/") + consent.PATH
         self._around = Surroundings(app, Access(app, public_url=public_url, who=who), callback)
         self._router = Router(routes=self._routes(), default=_nothing, lifespan=self._lifespan, redirect_slashes=False)
@@ -50,6 +54,7 @@ class Application:
         return [
             *hook_routes(self._around.app),
             consent_route(self._around.app),
+            *callback_routes(self._around.app),
             Mount(PREFIX, app=Router(routes=paths, default=_nothing, redirect_slashes=False)),
         ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -39,6 +40,8 @@ class Problem(msgspec.Struct, omit_defaults=True):
     execution_status: str | msgspec.UnsetType = msgspec.UNSET
     known: list[str] | msgspec.UnsetType = msgspec.UNSET
     limit_bytes: int | msgspec.UnsetType = msgspec.UNSET
+    answered_by: str | msgspec.UnsetType | None = msgspec.UNSET
+    answered_at: datetime | msgspec.UnsetType = msgspec.UNSET
 
 
 class Refusal(Exception):
@@ -95,6 +98,10 @@ KINDS: Mapping[type[Exception], Kind] = {
     errors.UnknownDelivery: Kind(404, "unknown-delivery", "There is no such delivery"),
     errors.AuthorisationFailed: Kind(422, "not-connected", "The account could not be connected"),
     errors.Unsealable: Kind(409, "unsealable", "What is stored cannot be opened with the keys of this server"),
+    errors.UnknownCallback: Kind(404, "unknown-callback", "This URL answers nothing"),
+    errors.CallbackAnswered: Kind(409, "callback-answered", "It was answered before"),
+    errors.CallbackClosed: Kind(410, "callback-closed", "It can be answered no more"),
+    errors.InvalidAnswer: Kind(422, "invalid-answer", "The answer does not fit what is asked for"),
     errors.UnknownToken: Kind(404, "unknown-token", "There is no such token"),
     errors.DatabaseError: Kind(503, "unavailable", "The database cannot be used at the moment", _UNAVAILABLE),
 }
@@ -124,7 +131,9 @@ def _facts(error: Exception) -> Mapping[str, Any]:
     match error:
         case Refusal():
             return error.facts
-        case errors.InvalidInput(faults=faults):
+        case errors.CallbackAnswered(answered_by=by, answered_at=at):
+            return {"answered_by": by, "answered_at": at}
+        case errors.InvalidInput(faults=faults) | errors.InvalidAnswer(faults=faults):
             return {"errors": [Fault(*fault) for fault in faults]}
         case errors.PayloadTooLarge(limit_bytes=limit):
             return {"limit_bytes": limit}

@@ -9,7 +9,6 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -58,7 +57,8 @@ class Server:
         proxies: Sequence[str] = (),
     ) -> None:
         self._listener = listener
-        self.url = public_url or url_of(listener)
+        app.served_at = url_of(listener)
+        self.url = public_url or app.served_at
         self.started = asyncio.Event()
         self._application = Application(app, public_url=public_url)
         self._uvicorn = _Uvicorn(_config(self._application, proxies), self.started)
@@ -139,14 +139,6 @@ def url_of(listener: socket.socket) -> str:
 def api_url(url: str) -> str:
     """Where the API is below it."""
     return url.rstrip("/") + PREFIX
-
-
-def checked_public_url(url: str) -> str:
-    """The URL under which others reach the server. Raises InvalidOption."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
-        raise InvalidOption(f"--public-url is {url!r:.200}; give one like https://flows.example.com")
-    return url.rstrip("/")
 
 
 async def refuse_open_door(app: App, listener: socket.socket) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stepwell.server import (
+    asking,
     changes,
     connections,
     events,
@@ -24,6 +25,7 @@ TABLE: tuple[Route, ...] = (
     *changes.ROUTES,
     *histories.ROUTES,
     *events.ROUTES,
+    *asking.ROUTES,
     *schedules.ROUTES,
     *fleet.ROUTES,
     *hooks.ROUTES,

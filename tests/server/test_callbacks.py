@@ -287,6 +287,14 @@ async def test_what_was_entered_stays_when_it_is_refused(change: dict[str, str],
         assert await asked.events() == []
 
 
+async def test_all_that_is_wrong_is_told_at_once() -> None:
+    async with asking(Everything) as asked:
+        answer = await asked.form(**{**FILLED, "by": "", "f.count": "x", "f.name": "x" * 21, "f.day": ""})
+
+    for told in ("must be given", "must be a whole number", "must have at most 20 characters", "is missing"):
+        assert answer.text.count(told) == 1
+
+
 @pytest.mark.parametrize(
     ("kind", "entered", "value"),
     [

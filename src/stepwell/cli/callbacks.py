@@ -9,7 +9,6 @@ import click
 
 from stepwell.cli.options import Target, database_options, output_options
 from stepwell.cli.output import clean, note, show_json, show_table
-from stepwell.cli.shown import moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +33,8 @@ def list_(execution: UUID, target: Target, as_json: bool) -> None:
     (STEPWELL_PUBLIC_URL).
     """
 
+    from stepwell.cli.shown import moment
+
     async def ask(app: App) -> Sequence[CallbackInfo]:
         await app.get(execution)
         return await app.callbacks(execution)
@@ -53,6 +54,8 @@ def list_(execution: UUID, target: Target, as_json: bool) -> None:
 
 def show_callbacks(rows: Sequence[Callback]) -> None:
     """What an execution has asked by URLs, and who has answered; without the URLs."""
+    from stepwell.cli.shown import moment
+
     show_table(
         ["ASKS BY URL", "UNTIL", "ANSWERED", "BY"],
         [[row.name, moment(row.expires_at), moment(row.answered_at) or "-", row.answered_by or ""] for row in rows],

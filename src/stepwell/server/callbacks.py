@@ -26,6 +26,7 @@ from stepwell.errors import (
     InvalidValue,
     UnknownCallback,
 )
+from stepwell.schemas import faults_of
 from stepwell.server import pages, problems
 from stepwell.server.bodies import BODY_BYTES, decoded, read_body
 from stepwell.server.forms import fields_of, read_form
@@ -113,11 +114,14 @@ class _Endpoint:
 
     async def _take_form(self, token: str, body: bytes) -> Reply:
         callback = await self._app.callback(token)
-        fields, form = fields_of(msgspec.json.decode(callback.schema)), _form_of(body)
-        by = form.get("by", "").strip()[: pages.MAX_NAME]
+        schema, form = msgspec.json.decode(callback.schema), _form_of(body)
+        fields, by = fields_of(schema), form.get("by", "").strip()[: pages.MAX_NAME]
         value, faults = read_form(fields, form, by=by)
         faults += [] if by else [("by", "must be given")]
-        if not faults:
+        if faults:  # then all at once
+            told = {path for path, _ in faults}
+            faults += [fault for fault in faults_of(value, schema) if fault[0] not in told]
+        else:
             try:
                 answered = await self._app.answer_callback_json(token, json.dumps(value).encode(), by=by)
                 return Reply(200, pages.thanks_page(answered))

@@ -103,8 +103,8 @@ class Pass:
     __slots__ = (  # a thousand run at a time: a dict would take 1.4 KB more of each
         "_active", "_activity", "_blocked", "_grace", "_is_cut", "_is_undoing", "_loop", "_over", "_reason",
         "_refusals", "_root", "_tasks", "_thread", "_timer", "_undoer", "around", "asked_at", "closing",
-        "connection", "divergence", "execution", "interruption", "is_undone", "met", "patches", "replay", "retry",
-        "topics", "undos", "waits", "was_refused", "was_told",
+        "connection", "divergence", "execution", "interruption", "is_lenient", "is_undone", "met", "patches", "replay",
+        "retry", "topics", "undos", "waits", "was_refused", "was_told",
     )  # fmt: skip
 
     def __init__(self, execution: Claimed, around: Surroundings, *, retry: Retry) -> None:

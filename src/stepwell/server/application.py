@@ -17,8 +17,8 @@ from stepwell.app.settings import checked_public_url
 from stepwell.core.tokens import Scope as TokenScope
 from stepwell.server import consent
 from stepwell.server.access import Access, Who
-from stepwell.server.consent import consent_route
 from stepwell.server.callbacks import callback_routes
+from stepwell.server.consent import consent_route
 from stepwell.server.endpoint import Endpoint, send_problem
 from stepwell.server.intake import hook_routes
 from stepwell.server.openapi import document

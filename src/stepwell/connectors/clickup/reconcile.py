@@ -5,19 +5,19 @@ Source: developer.clickup.com/reference (get filtered team tasks), version 2.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from stepwell.connectors.clickup.tasks import TaskActions
 from stepwell.connectors.clickup.types import Task, in_milliseconds
+from stepwell.connectors.looking import Look, beginning
 from stepwell.core.webhooks import Envelope, Found, FoundEvent
 from stepwell.sources import subjects
 
 CREATED = "taskCreated"
 OVERLAP = timedelta(minutes=5)  # what is looked at again: lists lag behind, and clocks differ
-MAX_PAGES = 10  # 1,000 tasks in one look; the next one goes on at once
 
 
 class FoundTasks(TaskActions):
@@ -25,29 +25,22 @@ class FoundTasks(TaskActions):
 
     async def find_created_tasks(self, cursor: str | None) -> Found:
         """Tasks of the connection's Workspace that were created since. The first look only finds out where to begin."""
-        since = datetime.fromisoformat(cursor) if cursor else datetime.now(UTC)
-        tasks, is_all = await self._created_after(since - OVERLAP)
-        latest = max([since, *(task.created_at for task in tasks if task.created_at)])
-        found = [_event(task) for task in tasks] if cursor else []
-        return Found(found, latest.isoformat(), has_more=not is_all and latest - OVERLAP > since)
-
-    async def _created_after(self, moment: datetime) -> tuple[list[Task], bool]:
-        """The oldest of them first, and whether these are all."""
-        path, tasks = f"/team/{await self.needed_team(None)}/task", list[Task]()
-        for number in range(MAX_PAGES):
-            query = [
-                ("page", number),
-                ("order_by", "created"),
-                ("reverse", True),
-                ("include_closed", True),
-                ("subtasks", True),
-                ("date_created_gt", in_milliseconds(moment)),
-            ]
-            page = await self.tasks(path, number, query, operation="look for new tasks")
-            tasks += page.tasks
-            if page.next_page is None:
-                return tasks, True
-        return tasks, False
+        if cursor is None:
+            return beginning()
+        look = Look.at(cursor, overlap=OVERLAP)
+        path = f"/team/{await self.needed_team(None)}/task"
+        query = [
+            ("page", look.after or "0"),
+            ("order_by", "created"),
+            ("reverse", True),
+            ("include_closed", True),
+            ("subtasks", True),
+            ("date_created_gt", in_milliseconds(look.since)),
+        ]
+        page = await self.tasks(path, int(look.after or 0), query, operation="look for new tasks")
+        moments = (task.created_at for task in page.tasks if task.created_at)
+        after = None if page.next_page is None else str(page.next_page)
+        return look.found([_event(task) for task in page.tasks], moments, after=after)
 
 
 def _event(task: Task) -> FoundEvent:

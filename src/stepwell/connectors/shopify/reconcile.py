@@ -6,24 +6,23 @@ nobody needs them. Bodies are as those of webhooks, with the fields that our doc
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 import msgspec
 
+from stepwell.connectors.looking import Look, beginning
 from stepwell.connectors.shopify.resources import ResourceActions
 from stepwell.connectors.shopify.types import Customer, Order, Product
 from stepwell.core.webhooks import Envelope, Found, FoundEvent
-from stepwell.errors import NotYet
 from stepwell.sources import subjects
 
 Json = dict[str, Any]
 Thing = Order | Product | Customer
+Page = Callable[[str, str, str | None], Awaitable[tuple[Sequence[Thing], str | None]]]
 
 OVERLAP = timedelta(minutes=5)  # what is looked at again: the search index lags, and clocks differ
-MAX_PAGES = 5  # in one look, within what a full bucket of points allows; the next one goes on at once
 
 
 class ShopifyReconcile(ResourceActions):
@@ -65,33 +64,13 @@ class ShopifyReconcile(ResourceActions):
         page = await self.list_customers(query=query, sort=sort, cursor=after)
         return page.customers, page.cursor
 
-    async def _found(self, cursor: str | None, topic: str, page: Callable[..., Awaitable[Any]]) -> Found:
+    async def _found(self, cursor: str | None, topic: str, page: Page) -> Found:
         if cursor is None:
-            return Found(cursor=datetime.now(UTC).isoformat())
-        is_creation = topic.endswith("/create")
-        since, field = datetime.fromisoformat(cursor), "created_at" if is_creation else "updated_at"
-        query = f"{field}:>='{_text(since - OVERLAP)}'"
-        things, is_all = await _all_or_some(partial(page, query, field.upper()))
-        latest = max([since, *(getattr(thing, field) for thing in things)])
+            return beginning()
+        look, field = Look.at(cursor, overlap=OVERLAP), "created_at" if topic.endswith("/create") else "updated_at"
+        things, after = await page(f"{field}:>='{_text(look.since)}'", field.upper(), look.after)
         events = [_event(topic, thing) for thing in things]
-        return Found(events, latest.isoformat(), has_more=not is_all and latest - OVERLAP > since)
-
-
-async def _all_or_some(page: Callable[[str | None], Awaitable[tuple[Any, str | None]]]) -> tuple[list[Thing], bool]:
-    """The objects of some pages, and whether these are all. What was read before a limit is not read again."""
-    things: list[Thing] = []
-    after: str | None = None
-    for _ in range(MAX_PAGES):
-        try:
-            found, after = await page(after)
-        except NotYet:
-            if not things:
-                raise
-            return things, False
-        things += found
-        if after is None:
-            return things, True
-    return things, False
+        return look.found(events, (getattr(thing, field) for thing in things), after=after)
 
 
 def _event(topic: str, thing: Thing) -> FoundEvent:

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from stepwell.testing.vendors.clickup.comments import Comments
 from stepwell.testing.vendors.clickup.hooks import Hooks
-from stepwell.testing.vendors.clickup.workspace import NOT_THERE
+from stepwell.testing.vendors.clickup.workspace import NOT_THERE, TOKEN_PATH
 
 PREFERENCES = {
     "profilePicture": None,
@@ -29,6 +29,7 @@ class FakeClickUp(Comments, Hooks):
         """Every address that it answers."""
         api = "/api/v2"
         return [
+            Route(TOKEN_PATH, self.guarded(self._token), methods=["POST"]),
             Route(f"{api}/user", self.guarded(self._user)),
             Route(f"{api}/team", self.guarded(self._teams)),
             Route(f"{api}/team/{{team}}/space", self.guarded(self._spaces)),

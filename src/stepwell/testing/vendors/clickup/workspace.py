@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
@@ -16,6 +17,7 @@ from stepwell.testing.vendors.switches import Fail, Limit, Trouble
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+TOKEN_PATH = "/api/v2/oauth/token"  # noqa: S105 - no secret
 SPACE, FOLDER = "790", "456"
 
 
@@ -46,6 +48,8 @@ class Workspace(FakeVendor):
         fields: Mapping[str, str] | None = None,
         tokens: Sequence[str] = ("pk_1",),
         user: str = "Ada Example",
+        client_id: str = "client-1",
+        client_secret: str = "secret-1",  # noqa: S107 - of a fake
         first_id: int = 1,
         requests_per_minute: int = 100,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -66,6 +70,7 @@ class Workspace(FakeVendor):
         self.fields = [FakeField(id, name) for id, name in (fields or {}).items()]
         self.tasks: dict[str, FakeTask] = {}
         self.deleted: set[str] = set()
+        self.client, self._codes = (client_id, client_secret), set[str]()
         self._ids = count(first_id)
         self._minute, self._asked_in_minute = 0, 0
         super().__init__(tokens=tokens)
@@ -109,8 +114,28 @@ class Workspace(FakeVendor):
 
         return answer
 
+    def allow(self) -> str:
+        """Somebody lets the app in: the code that the browser brings back, which works once."""
+        code = secrets.token_hex(8).upper()
+        self._codes.add(code)
+        return code
+
+    async def _token(self, request: Request) -> Response:
+        """A token for a code: all three come in the query, and the token does not end."""
+        given = request.query_params
+        if (given.get("client_id"), given.get("client_secret")) != self.client:
+            raise Refusal(401, "Client not found", "OAUTH_010")
+        if given.get("code") not in self._codes:
+            raise Refusal(400, "Code already used", "OAUTH_014")
+        self._codes.remove(given["code"])
+        token = f"{self.user['id']}_{secrets.token_hex(16)}"
+        self.tokens.add(token)
+        return JSONResponse({"access_token": token, "token_type": "Bearer"})
+
     def refused(self, request: Request) -> Response | None:
         """401 in the vendor's shape for bad credentials, 429 when the minute's requests are used up."""
+        if request.url.path == TOKEN_PATH:
+            return None
         given = request.headers.get("authorization", "")
         if given.removeprefix("Bearer ") not in self.tokens or given.startswith("Bearer pk_"):
             return Refusal(401, "Token invalid", "OAUTH_025").answer()

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from stepwell.testing.vendors.fake import body_of
-from stepwell.testing.vendors.shopify.bulk import Bulk
+from stepwell.testing.vendors.shopify.oauth import Tokens
 from stepwell.testing.vendors.shopify.records import Json
 from stepwell.testing.vendors.shopify.schema import cost, faults, root_fields, run
 from stepwell.testing.vendors.shopify.shop import MAX_QUERY
@@ -18,7 +18,7 @@ from stepwell.testing.vendors.shopify.shop import MAX_QUERY
 ACTUAL_SHARE = 0.2  # of what a query is asked for it mostly costs: lists are rarely full
 
 
-class FakeShopify(Bulk):
+class FakeShopify(Tokens):
     """A shop in memory that answers `/admin/api/{version}/graphql.json`; a connection's `base_url` is the served URL.
 
     Every operation is checked against Shopify's own schema (2026-10), and run by graphql-core: `pip install
@@ -30,6 +30,7 @@ class FakeShopify(Bulk):
         """Every address that it answers."""
         return [
             Route("/admin/api/{version}/graphql.json", self._graphql, methods=["POST"]),
+            Route("/admin/oauth/access_token", self._token, methods=["POST"]),
             Route("/files/{number}.jsonl", self._download),
         ]
 

@@ -26,13 +26,13 @@
     ├── Permanent               raise it in a step: do not retry
     ├── RetryAfter              raise it in a step: retry after this delay
     ├── NotYet                  raise it in a step: it cannot run now, and this is no attempt
+    │   ├── Unsealable          ... because what is stored of a secret cannot be opened
     │   └── ConnectionUnusable  ... because its connection was disabled
     │       └── NeedsReauthorisation ... because somebody has to connect the account again
     ├── UnknownConnection       no connection has that name
     ├── UnknownToken            no token has that name, or it is revoked
     ├── UnknownApplication      no application has that name
     ├── AuthorisationFailed     an account could not be connected
-    ├── Unsealable              what is stored of a secret cannot be opened
     ├── Diverged                the workflow's code no longer fits its history
     ├── LeaseLost               this worker's session has ended; it may write nothing more
     └── DatabaseError
@@ -375,15 +375,19 @@ class AuthorisationFailed(StepwellError):
         super().__init__(f"{what} could not be connected: {reason}")
 
 
-class Unsealable(StepwellError):
-    """What is stored of a secret cannot be opened: `table`, `row`, `column` and `key_id` say which, `reason` why."""
+class Unsealable(NotYet):
+    """What is stored of a secret cannot be opened: `table`, `row`, `column` and `key_id` say which, `why` says why.
 
-    def __init__(self, table: str, row: str, column: str, *, key_id: str | None, reason: str) -> None:
-        self.table, self.row, self.column, self.key_id, self.reason = table, row, column, key_id, reason
+    A step that meets it is called again every minute, and has lost no attempt when somebody puts the key back.
+    """
+
+    def __init__(self, table: str, row: str, column: str, *, key_id: str | None, why: str) -> None:
+        self.table, self.row, self.column, self.key_id, self.why = table, row, column, key_id, why
         sealed = f"sealed with key '{key_id}'" if key_id else "sealed"
         super().__init__(
-            f"{column} of {table} '{row}', {sealed}, cannot be opened: {reason}. Put the key back into STEPWELL_KEYS or"
-            " the key file, or set the secret again"
+            timedelta(minutes=1),
+            f"{column} of {table} '{row}', {sealed}, cannot be opened: {why}. Put the key back into STEPWELL_KEYS or"
+            " the key file, or set the secret again",
         )
 
 

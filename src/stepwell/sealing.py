@@ -122,13 +122,13 @@ class Keyring:
         if id is None or cipher is None:
             has = f"this process has {', '.join(self.ids)}"
             reason = "is not of a form that this version knows" if id is None else f"its key is not here; {has}"
-            raise Unsealable(*place, key_id=id, reason=reason)
+            raise Unsealable(*place, key_id=id, why=reason)
         head, rest = sealed[: 2 + len(id)], sealed[2 + len(id) :]
         try:
             return cipher.decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], _bound(head, place))
         except (InvalidTag, ValueError):
             reason = "it was changed, belongs to another row, or another key has this id"
-            raise Unsealable(*place, key_id=id, reason=reason) from None
+            raise Unsealable(*place, key_id=id, why=reason) from None
 
     def derived(self, id: str, purpose: str) -> bytes | None:
         """32 bytes that only a holder of that key can make, others for each purpose (HKDF, RFC 5869).

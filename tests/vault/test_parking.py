@@ -244,3 +244,51 @@ async def test_same_calls_work_without_an_event_loop(database: str | Backend, ve
         return [*shown, str(tested.check_error), str(keys)]
 
     assert await asyncio.to_thread(script) == ["plain", "None", "[('k1', 2)]"]
+
+
+async def test_step_whose_key_is_missing_waits_until_it_is_back(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that was started with the wrong keys fails nobody's execution."""
+    right, wrong = new_key("right").text(), new_key("wrong").text()
+
+    app = App(database_url)
+
+    @app.workflow
+    async def copy(step: Step) -> str:
+        return await step.run("fetch", token_of, "plain")
+
+    monkeypatch.setenv("STEPWELL_KEYS", right)
+    async with app:
+        await app.connections.add("plain", "example", secrets={"token": "plain-12"})
+    monkeypatch.setenv("STEPWELL_KEYS", wrong)
+    async with app, app.worker():
+        handle = await app.start(copy)
+        async with asyncio.timeout(SIGNAL_SECONDS):
+            async for news in follow(await app.open(), ExecutionId(handle.id)):
+                if isinstance(news, Waits) and "sealed with key 'right'" in news.why:
+                    break
+    monkeypatch.setenv("STEPWELL_KEYS", right)
+    async with app, app.worker():
+        await app.retry(handle.id)
+
+        assert await handle.result(timeout="30s") == "plain-12"
+        assert [record.attempt for record in await app.steps(handle.id)] == [1]
+
+
+async def test_step_in_a_process_without_keys_waits(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = App(database_url)
+
+    @app.workflow
+    async def copy(step: Step) -> str:
+        return await step.run("fetch", token_of, "plain")
+
+    monkeypatch.delenv("STEPWELL_KEYS")
+    async with app, app.worker():
+        handle = await app.start(copy)
+        async with asyncio.timeout(SIGNAL_SECONDS):
+            async for news in follow(await app.open(), ExecutionId(handle.id)):
+                if isinstance(news, Waits) and "`stepwell keys new` makes one" in news.why:
+                    break
+
+        assert await app.steps(handle.id) == []

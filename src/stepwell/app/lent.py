@@ -6,19 +6,28 @@ from collections.abc import Callable
 from typing import Any
 
 from stepwell.core.connections import Clients, Connection, Connections
+from stepwell.errors import InvalidOption, NotYet
+
+LOOK_AGAIN_SECONDS = 60.0  # where keys are missing: another worker may have them, or this one be started anew
 
 
 class LentConnections:
-    """Keeps the Connections protocol."""
+    """Keeps the Connections protocol. A step in a process without keys is put off, and has lost no attempt."""
 
     def __init__(self, made: Callable[[], Connections]) -> None:
         self._made = made
 
     async def use(self, name: str) -> Connection:
-        return await self._made().use(name)
+        return await self._lending().use(name)
 
     async def renew(self, refused: Connection) -> Connection:
-        return await self._made().renew(refused)
+        return await self._lending().renew(refused)
+
+    def _lending(self) -> Connections:
+        try:
+            return self._made()
+        except InvalidOption as error:
+            raise NotYet(LOOK_AGAIN_SECONDS, str(error)) from None
 
 
 class LentClients:

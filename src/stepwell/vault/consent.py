@@ -100,7 +100,7 @@ class Consents:
         try:
             verifier = self._seals.verifier(asked.verifier, asked.state.hex())
         except Unsealable as error:
-            raise AuthorisationFailed(row.name, f"{error.reason}; begin again") from None
+            raise AuthorisationFailed(row.name, f"{error.why}; begin again") from None
         answer = await self._exchange.send(
             code_request(
                 provider,

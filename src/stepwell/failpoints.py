@@ -29,6 +29,8 @@ POINTS = (
     "in_migration",
     "after_token_answer",
     "in_key_rotation",
+    "before_callback_commit",
+    "after_callback_commit",
 )
 
 _SIGNALS = {"kill": "SIGKILL", "pause": "SIGSTOP"}

@@ -11,6 +11,7 @@ import psycopg
 from stepwell.core.callbacks import Callback, NewCallback
 from stepwell.core.model import ExecutionId
 from stepwell.errors import DatabaseUnavailable
+from stepwell.failpoints import failpoint
 from stepwell.store import binary
 from stepwell.store.catalog import Run
 from stepwell.store.listing import Read
@@ -39,10 +40,12 @@ class PostgresCallbacks:
         return found[0][0] if found else new.expires_at
 
     async def answer(self, callback_id: UUID, payload: bytes, *, by: str | None) -> bool:
+        failpoint("before_callback_commit")
         try:
             found = await self._run("answer_callback", callback_id.bytes, binary.maybe_text(by), payload)
         except psycopg.errors.LockNotAvailable as error:
             raise DatabaseUnavailable("the answer is held up by a transaction still open; try again") from error
+        failpoint("after_callback_commit")
         if found[0][0]:
             self._post()
         return bool(found[0][0])

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import psycopg
+
 from stepwell.core.model import Batch, Ending, ExecutionId, Waiting
 from stepwell.core.status import Status
 from stepwell.core.vault import ApplicationKind, Authorisation, ConnectionStatus, StoredApplication, StoredConnection
@@ -193,6 +195,20 @@ async def test_idle_workers_hear_that_it_goes_on(world: World) -> None:
     while await hints.next() != "work":
         pass
     hints.unsubscribe()
+
+
+async def test_need_of_a_removed_execution_goes_with_it(postgres: PostgresWorld) -> None:
+    await add(postgres, ConnectionStatus.NEEDS_REAUTH)
+    execution_id = await waiting(postgres)
+    await postgres.store.cancel(execution_id, reason="no", force=True)
+    postgres.advance(HOUR)
+
+    await postgres.store.remove({"order": MINUTE})
+    while await postgres.store.sweep():
+        pass
+
+    with psycopg.connect(postgres.url) as connection:
+        assert connection.execute("select count(*) from stepwell.need").fetchone() == (0,)
 
 
 async def test_ended_execution_is_left_alone(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -59,6 +60,21 @@ async def test_taken_name_is_told(office: Office) -> None:
         await office.keeping.add("acme", "example", **OPTIONS)
     with pytest.raises(InvalidOption, match="application 'app' is there already"):
         await office.furnish()
+
+
+async def test_f104_of_many_who_add_one_name_at_once_one_does(office: Office) -> None:
+    """F104: no look before the insert; whoever is second is told, and changes nothing."""
+    offices = [office.another() for _ in range(4)]
+    options = [{**OPTIONS, "secrets": {"token": f"t{number}"}} for number in range(40)]
+
+    done = await asyncio.gather(
+        *(offices[number % 4].keeping.add("acme", "example", **options[number]) for number in range(40)),
+        return_exceptions=True,
+    )
+
+    (winner,) = [number for number, one in enumerate(done) if not isinstance(one, BaseException)]
+    assert all(isinstance(one, InvalidOption) for one in done if isinstance(one, BaseException))
+    assert (await office.lending.use("acme")).secrets["token"].reveal() == f"t{winner}"
 
 
 async def test_application_of_another_connector_is_refused(office: Office) -> None:

@@ -169,9 +169,10 @@ class _PostgresRenewal:
             found = await self._run("connections", name.encode())
             if not found:
                 return False
-            await self._own.execute(f"set lock_timeout = '{LOCK_SECONDS}s'".encode())
+            await self._begin()
             await self._run("note_renewal", name.encode(), binary.int8(_connection(found[0]).revision))
-            await self._own.execute(b"begin")
+            await self._own.execute(b"commit")
+            await self._begin()
             found = await self._run("lock_connection", name.encode())
         except psycopg.errors.LockNotAvailable as error:
             raise DatabaseUnavailable(f"connection '{name}' is being renewed elsewhere; try again") from error
@@ -180,6 +181,11 @@ class _PostgresRenewal:
         if found:
             self.connection = _connection(found[0])
         return bool(found)
+
+    async def _begin(self) -> None:
+        """Begin a transaction that does not wait for ever; the setting ends with it, also behind a pooler (F101)."""
+        await self._own.execute(b"begin")
+        await self._own.execute(f"set local lock_timeout = '{LOCK_SECONDS}s'".encode())
 
     async def keep(self, changed: StoredConnection) -> bool:
         try:

@@ -6,13 +6,14 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+import psycopg
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from stepwell.core.vault import ApplicationKind, ConnectionStatus
 from stepwell.errors import ConnectionUnusable, NeedsReauthorisation, NotYet, UnknownConnection
-from tests.store.world import SIGNAL_SECONDS
+from tests.store.world import SIGNAL_SECONDS, PostgresWorld
 from tests.vault.office import Office, in_step_of, token
 from tests.vault.vendor import CANARY, Vendor
 
@@ -459,6 +460,32 @@ async def test_answer_that_was_lost_is_told_where_the_grant_is_dead(office: Offi
     assert error is not None
     assert "the answer to a renewal that began at" in error
     assert "was lost" in error
+
+
+async def test_answer_is_kept_when_the_database_is_lost_meanwhile(office: Office, vendor: Vendor) -> None:
+    """The lock goes with the connection that held it; the tokens do not."""
+    if not isinstance(office.world, PostgresWorld):
+        pytest.skip("memory has no connection to lose")
+    await office.add()
+    await office.connect()
+    office.pass_time(HOUR)
+    vendor.gate = asyncio.Event()
+    using = asyncio.create_task(office.lending.use("acme"))
+    async with asyncio.timeout(SIGNAL_SECONDS):
+        await vendor.is_waiting.wait()
+    async with await psycopg.AsyncConnection.connect(office.world.url, autocommit=True) as admin:
+        killed = await admin.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+
+    vendor.gate.set()
+    async with asyncio.timeout(SIGNAL_SECONDS):
+        lent = await using
+
+    row = await office.row()
+    assert killed.rowcount >= 2  # the renewal's own, and that of the vault
+    assert (token(lent), vendor.grants, row.status, row.renewing_at) == (vendor.good, 2, ConnectionStatus.OK, None)
 
 
 async def lose_answer(office: Office, credentials: bytes) -> None:

@@ -4,7 +4,7 @@ PYTEST = -n 3 --dist loadfile
 OLDEST = 3.11
 IN_PROCESS = tests/core tests/runtime tests/store tests/app tests/lint tests/golden tests/test_codec.py tests/test_inputs.py tests/test_public_api.py tests/test_sync_app.py
 
-.PHONY: help setup fmt lint types test faults soak docs demo example-shopify bench bench-peers check clean
+.PHONY: help setup fmt lint types test faults soak docs demo example-clickup example-shopify bench bench-peers check clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1@\2/p' Makefile | awk -F@ '{ printf "make %-15s %s\n", $$1, $$2 }'
@@ -43,6 +43,9 @@ docs: setup ## Test that the documents tell the truth
 
 demo: setup ## Enrich 28,000 airports while the worker is killed twice; count what was lost (nothing)
 	@$(PYTHON) examples/airports/demo.py
+
+example-clickup: setup ## Copy a work item to ClickUp while the worker is killed at every step; count what was done twice (nothing)
+	@$(PYTHON) -m examples.copy_to_clickup.demo
 
 example-shopify: setup ## Store a shop's orders while webhooks get lost and processes are killed; compare row by row
 	@$(PYTHON) -m examples.shopify_orders.demo

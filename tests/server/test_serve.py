@@ -28,9 +28,12 @@ from tests.server.living import SIGNAL_SECONDS, living
 GARBAGE = [b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\0" * 1_000, b"A" * 200_000]
 
 FLOWS = """
-from stepwell import App, Step
+from stepwell import App, Step, webhook
 
 app = App()
+
+@app.workflow(trigger=webhook("github", "push"))
+async def pushed() -> None: ...
 
 @app.workflow
 async def greet(name: str, step: Step) -> str:
@@ -59,6 +62,16 @@ def running(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[st
         guard.cancel()
         process.terminate()
         process.communicate()
+
+
+def test_server_puts_the_triggers_of_its_code_in_force_before_it_takes_a_delivery(
+    tmp_path: Path, database_url: str
+) -> None:
+    """Else what comes before the first worker would be stored, answered, and start nothing."""
+    with running(tmp_path, "serve", "flows.py", "--port", "0", "--database", database_url) as (_, url):
+        hooks = httpx2.get(f"{url}/hooks").json()["hooks"]
+
+    assert [(hook["source"], hook["workflow"]) for hook in hooks] == [("github", "pushed")]
 
 
 def test_server_without_code_accepts_any_workflow_and_stops_when_it_is_told_to(

@@ -426,6 +426,13 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
         async with working(worker):
             yield worker
 
+    async def declare(self) -> None:
+        """Let what the code declares be the schedules and triggers of its workflows. Workers do this by themselves.
+
+        A process that takes webhooks, and may be there before any worker, does it for these.
+        """
+        await put_in_force((await self._open()).store, self.registry)
+
     async def new_worker(self, chosen: WorkerSettings) -> Worker:
         """A worker that has not begun, for a program that runs it itself. The code's triggers are now in force."""
         store = (await self._open()).store

@@ -79,6 +79,8 @@ async def _serve(
     async with app:
         await refuse_open_door(app, listener)
         server = Server(app, listener, public_url=public_url, proxies=proxies)
+        if app.registry.names:
+            await app.declare()
         _stop_on_signals(server.stop)
         if until_stdin_closes:
             on_end_of_stdin(server.stop)

@@ -128,6 +128,16 @@ def test_connector_whose_secrets_are_a_choice_says_which_there_are(cli: Cli) -> 
     assert done.stderr == "it has no secret yet; azure-devops takes pat, token\n"
 
 
+def test_connection_that_only_takes_webhooks_is_asked_for_nothing_else(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK_SECRET", CANARY)
+
+    added = document(cli("connections", "add", "acme", "github", "--hook-secret-from", "env:HOOK_SECRET", "--json"))
+
+    assert (added["status"], added["has_hook_secrets"]) == ("ok", True)
+
+
 @pytest.mark.parametrize("verb", [("add", "acme", "sql"), ("change", "acme")])
 def test_secret_is_refused_as_a_setting(cli: Cli, verb: tuple[str, ...]) -> None:
     ok(cli("connections", "add", "acme", "sql", stdin="u\n"))

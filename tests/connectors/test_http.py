@@ -168,3 +168,19 @@ async def test_connector_says_what_it_lacks() -> None:
             await Example().request("GET", "/", operation="look")
         with pytest.raises(UnknownConnection, match="stepwell connections add acme"):
             await Example("acme").request("GET", "/", operation="look")
+
+
+@pytest.mark.parametrize("path", ["https://elsewhere.example/", "http://127.0.0.1:1/", "http://u@elsewhere.example"])
+async def test_credentials_go_nowhere_but_to_the_address_of_the_connection(
+    vendor: Vendor, lent: GivenConnections, path: str
+) -> None:
+    with pytest.raises(InvalidOption, match="no credentials of this connection go there"):
+        await Example("acme").request("GET", path, operation="look")
+
+    assert vendor.asked == []
+
+
+async def test_whole_url_at_the_address_of_the_connection_is_asked(vendor: Vendor, lent: GivenConnections) -> None:
+    await Example("acme").request("GET", f"{vendor.url}/next?page=2", operation="look")
+
+    assert [(one.url.path, one.url.query) for one in vendor.asked] == [("/next", "page=2")]

@@ -52,6 +52,15 @@ async def test_second_webhook_of_a_workflow_without_an_id_is_numbered() -> None:
     assert [(spec.id, spec.parameter) for spec in app.registry.hooks] == [("order", "event"), ("order#2", "event")]
 
 
+def test_misspelt_source_is_refused_since_no_delivery_would_ever_come() -> None:
+    app = App(MemoryStore())
+
+    with pytest.raises(InvalidOption, match=r"no source of webhooks is called 'gihtub'; there are: .*github"):
+
+        @app.workflow(trigger=webhook("gihtub"))
+        async def triage(event: WebhookEvent) -> None: ...
+
+
 def test_workflow_that_needs_more_than_a_delivery_is_refused() -> None:
     app = App(MemoryStore())
 

@@ -152,3 +152,39 @@ async def test_no_information_shows_a_secret(office: Office) -> None:
     shown = repr([*await office.keeping.list(), *await office.keeping.applications(), await office.lending.use("acme")])
 
     assert CANARY not in shown
+
+
+@pytest.mark.parametrize(
+    ("connector", "settings", "secret", "told"),
+    [
+        ("generic", {"hook_timestmp_header": "X-Time"}, CANARY, "hook_timestmp_header"),
+        ("generic", {"hook_algorithm": "md5"}, CANARY, "hook_algorithm is 'md5'"),
+        ("generic", {"hook_timestamp_header": "X-Time", "hook_signed": "{body}"}, CANARY, "timestamp"),
+        ("azure-devops", {}, CANARY, "user:password"),
+        ("github", {}, f" {CANARY}", "white space"),
+        ("github", {}, f"{CANARY}\udcff", "lone surrogate"),
+        ("standard-webhooks", {}, f"whsec_{CANARY}", "key"),
+    ],
+)
+async def test_endpoint_that_could_verify_nothing_is_refused_when_it_is_set_up(
+    office: Office, connector: str, settings: dict[str, str], secret: str, told: str
+) -> None:
+    options = {**OPTIONS, "settings": settings, "hook_secrets": [secret]}
+    with pytest.raises(InvalidOption, match=told) as caught:
+        await office.keeping.add("acme", connector, **options)
+
+    assert CANARY not in str(caught.value)
+    assert await office.keeping.list() == []
+
+
+async def test_endpoint_stays_as_it_is_when_a_change_could_verify_nothing(office: Office) -> None:
+    options = {**OPTIONS, "settings": {"hook_algorithm": "sha512"}, "hook_secrets": ["good"]}
+    await office.keeping.add("acme", "generic", **options)
+
+    with pytest.raises(InvalidOption, match="hook_algorithm"):
+        await office.keeping.change("acme", {"hook_algorithm": "md5"})
+    with pytest.raises(InvalidOption, match="white space"):
+        await office.keeping.rotate_hook_secret("acme", "bad\n", keep=1)
+
+    assert (await office.keeping.get("acme")).settings == {"hook_algorithm": "sha512"}
+    assert await hook_secrets(office) == ["good"]

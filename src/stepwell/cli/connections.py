@@ -48,12 +48,12 @@ def add(
 ) -> None:
     """Store the credentials of an account.
 
-    Without any secret and application the connector's own are asked for. Secrets are never given as arguments, which
-    others can see.
+    Without any secret or application the connector's own are asked for; with --hook-secret-from alone it is one that
+    only takes webhooks. Secrets are never given as arguments, which others can see.
     """
     given = settings_of(settings)
     _refuse_open_secrets(connector, given)
-    wanted = asked or ([] if sources or application else _secrets_of(connector))
+    wanted = asked or ([] if sources or application or hook_secret_from else _secrets_of(connector))
     secrets = secrets_of(wanted, sources)
     hook_secrets = [read_one(hook_secret_from)] if hook_secret_from else []
 

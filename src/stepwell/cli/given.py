@@ -60,7 +60,9 @@ def ask(name: str) -> str:
         return text
     line = sys.stdin.readline()
     if not line.strip():
-        raise InvalidOption(f"standard input ends before secret '{name}'; give one line for each --secret")
+        raise InvalidOption(
+            f"standard input ends before secret '{name}'; give it a line, or use --secret-from {name}=env:VARIABLE"
+        )
     return line.rstrip("\r\n")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx2
 import msgspec
@@ -28,7 +28,10 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024  # of what may be read into memory; results 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request to a vendor. `path` is below the connection's address, or a whole URL."""
+    """One request to a vendor. `path` is below the connection's address, or a whole URL.
+
+    With credentials the URL is one at that address: a path that came with data must not carry them elsewhere.
+    """
 
     operation: str
     method: str
@@ -80,8 +83,9 @@ class HttpConnector(Connector):
         Statuses of `accept` work as well, whatever they mean elsewhere. Without `is_authorised` no credentials are
         sent, as to addresses of others that the vendor has named.
 
-        Raises NotYet while a limit is used up, VendorRejected when a repeat makes no sense, VendorError when it does,
-        NeedsReauthorisation when the credentials are refused and cannot be renewed.
+        Raises InvalidOption for a URL that is not at the connection's address, NotYet while a limit is used up,
+        VendorRejected when a repeat makes no sense, VendorError when it does, NeedsReauthorisation when the credentials
+        are refused and cannot be renewed.
         """
         body = msgspec.json.encode(json) if json is not None else content
         kind = {"Content-Type": "application/json"} if json is not None else {}
@@ -97,12 +101,15 @@ class HttpConnector(Connector):
     async def _ask(self, connection: Connection, request: Request) -> tuple[Answer, Outcome]:
         await self._admitted(connection, request.cost)
         client = await current_connected().clients.of(connection, base_url=self.address(connection))
-        url = self.address(connection) + request.path if request.path.startswith("/") else request.path
-        check_egress(urlsplit(url).hostname or "")
         headers = {**(self.authorisation(connection) if request.is_authorised else {}), **request.headers}
         built = client.build_request(
-            request.method, url, params=request.query or None, content=request.body, headers=headers
+            request.method,
+            self._url(connection, request),
+            params=request.query or None,
+            content=request.body,
+            headers=headers,
         )
+        check_egress(urlsplit(str(built.url)).hostname or "")
         try:
             answer = await _answer(client, built)
         except httpx2.HTTPError as error:
@@ -111,6 +118,12 @@ class HttpConnector(Connector):
         if answer.status in request.accept:
             return answer, Done()
         return answer, self.judge(answer, now=datetime.now(UTC))
+
+    def _url(self, connection: Connection, request: Request) -> str:
+        base = self.address(connection)
+        if request.path.startswith("/"):
+            return base + request.path
+        return same_origin(base, request.path) if request.is_authorised else request.path
 
     async def _admitted(self, connection: Connection, cost: float) -> None:
         budget = self.budget(connection) or NO_BUDGET
@@ -175,6 +188,17 @@ def check_egress(host: str) -> None:
     if allowed is not None and not any(matches(pattern, host.lower()) for pattern in allowed):
         told = ", ".join(allowed) or "none"
         raise EgressRefused(host, f"this workflow's egress allows {told}")
+
+
+def same_origin(base: str, address: str) -> str:
+    """The address, absolute, if it is at the place of the base: nothing but that gets our credentials.
+
+    Raises InvalidOption.
+    """
+    whole = urljoin(base.rstrip("/") + "/", address)
+    if whole.split("/")[:3] != base.split("/")[:3]:
+        raise InvalidOption(f"{whole[:200]} is not at {base}: no credentials of this connection go there")
+    return whole
 
 
 NO_BUDGET = Budget("", capacity=0.0, per_second=0.0)

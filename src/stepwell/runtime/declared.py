@@ -79,11 +79,12 @@ def specs_of(workflow: Triggered) -> list[ScheduleSpec]:
 def hooks_of(workflow: Triggered) -> dict[str, HookSpec]:
     """What of the workflow webhooks start, by the ids of its triggers; the second one without an id is `name#2`.
 
-    Raises InvalidOption when a delivery would not be enough to start it.
+    Raises InvalidOption when a delivery would not be enough to start it, or none can come from that source.
     """
     triggers = [trigger for trigger in workflow.triggers if isinstance(trigger, WebhookTrigger)]
     parameter = _parameter_of(workflow.input, WebhookEvent)
     if triggers:
+        _check_that_sources_are_known(workflow, triggers)
         _check_that_deliveries_suffice(workflow, parameter)
     return {
         name: HookSpec(name, workflow.id, workflow.queue, parameter, trigger.source, trigger.types, trigger.connection)
@@ -110,6 +111,17 @@ def _parameter_of(given: InputCodec, wanted: type) -> str | None:
 
 def _is_one(kind: object, wanted: type) -> bool:
     return isinstance(kind, type) and issubclass(kind, wanted)
+
+
+def _check_that_sources_are_known(workflow: Triggered, triggers: Sequence[WebhookTrigger]) -> None:
+    from stepwell.sources import SOURCES  # only programs with such triggers pay for it
+
+    for trigger in triggers:
+        if trigger.source not in SOURCES and trigger.reconcile is None:
+            raise InvalidOption(
+                f"workflow '{workflow.id}': no source of webhooks is called {trigger.source!r:.100};"
+                f" there are: {', '.join(SOURCES)}"
+            )
 
 
 def _check_that_deliveries_suffice(workflow: Triggered, parameter: str | None) -> None:

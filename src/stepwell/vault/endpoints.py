@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from stepwell.core.connections import Secret
 from stepwell.core.vault import ConnectionStatus, StoredApplication, StoredConnection
 from stepwell.core.webhooks import Endpoint
 from stepwell.errors import Unsealable
+from stepwell.sources import SOURCES, check_secret, check_settings
 from stepwell.store.base import Vault
 from stepwell.vault.seals import CLIENT_SECRET, PREVIOUS_CLIENT_SECRET, Seals
 
@@ -60,3 +61,16 @@ def tenant_of(row: StoredConnection) -> str | None:
         return row.settings["tenant"]
     shop = row.settings.get("shop")
     return f"{shop}.myshopify.com" if shop and row.connector == "shopify" else None
+
+
+def check_endpoint(connector: str, settings: Mapping[str, str], secrets: Sequence[Secret]) -> None:
+    """Raise InvalidOption, which quotes no secret, for what the connector's webhooks could not be verified by.
+
+    A misspelt setting would be found by nobody until a vendor's deliveries are refused.
+    """
+    source = SOURCES.get(connector)
+    if source is None:
+        return
+    check_settings(source, settings)
+    for secret in secrets:
+        check_secret(source, secret.reveal().encode(), settings=settings)

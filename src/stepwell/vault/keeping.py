@@ -11,6 +11,7 @@ from stepwell.core.connections import Secret
 from stepwell.core.vault import ApplicationKind, ConnectionStatus, StoredApplication, StoredConnection
 from stepwell.errors import DatabaseUnavailable, InvalidOption, UnknownApplication, UnknownConnection
 from stepwell.store.base import Vault
+from stepwell.vault.endpoints import check_endpoint
 from stepwell.vault.seals import CLIENT_SECRET, PREVIOUS_CLIENT_SECRET, PRIVATE_KEY, Seals
 
 MAX_SETTINGS = 100
@@ -115,8 +116,10 @@ class Keeping:
             if kept.kind is ApplicationKind.AUTHORIZATION_CODE and not secrets:
                 row = replace(row, status=ConnectionStatus.NEEDS_REAUTH, error="it was never connected")
         row = replace(row, settings=_checked("setting", settings))
+        signed_with = _checked_hook_secrets(hook_secrets)
+        check_endpoint(connector, row.settings, signed_with)
         row = self._seals().sealed_connection(row, _checked_secrets(secrets))
-        row = self._seals().sealed_hooks(row, _checked_hook_secrets(hook_secrets))
+        row = self._seals().sealed_hooks(row, signed_with)
         if not await self._store.add_connection(row):
             raise InvalidOption(f"connection '{name}' is there already; change or rotate it, or choose another name")
         return await self.get(name)
@@ -135,6 +138,7 @@ class Keeping:
 
         def change(row: StoredConnection) -> StoredConnection:
             kept = {key: value for key, value in row.settings.items() if key not in settings}
+            check_endpoint(row.connector, {**kept, **given}, [])
             return replace(row, settings={**kept, **given})
 
         return await self._change(name, change, has_hooks_changed=True)
@@ -159,6 +163,7 @@ class Keeping:
         given = _checked_hook_secrets([secret] if secret is not None else [])
 
         def change(row: StoredConnection) -> StoredConnection:
+            check_endpoint(row.connector, row.settings, given)
             before = self._seals().hook_secrets(row)[: max(keep, 0)]
             return self._seals().sealed_hooks(row, _checked_hook_secrets([*given, *before]))
 
@@ -233,10 +238,12 @@ def _checked_secrets(given: Mapping[str, str]) -> dict[str, Secret]:
 
 
 def _checked_hook_secrets(given: Sequence[str | Secret]) -> list[Secret]:
-    secrets = [one if isinstance(one, Secret) else Secret(one) for one in given]
-    if any(not one.reveal().strip() for one in secrets):
-        raise InvalidOption("a webhook's secret is empty: anybody could sign with it")
-    return secrets[:MAX_HOOK_SECRETS]
+    texts = [one.reveal() if isinstance(one, Secret) else one for one in given][:MAX_HOOK_SECRETS]
+    for text in texts:
+        _check_text("a webhook's secret", text)
+        if not text.strip():
+            raise InvalidOption("a webhook's secret is empty: anybody could sign with it")
+    return [Secret(text) for text in texts]
 
 
 def _checked(what: str, given: Mapping[str, str]) -> dict[str, str]:
@@ -245,13 +252,17 @@ def _checked(what: str, given: Mapping[str, str]) -> dict[str, str]:
         raise InvalidOption(f"{len(given)} {what}s are too many, use at most {MAX_SETTINGS}")
     for name, text in given.items():
         checked_name(f"{what}'s name", name)
-        if not isinstance(text, str) or not text or len(text) > MAX_TEXT_LENGTH or "\0" in text:
-            raise InvalidOption(f"{what} '{name}': use text of 1 to {MAX_TEXT_LENGTH:,} characters, without NUL")
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise InvalidOption(f"{what} '{name}' has a lone surrogate, which is no character") from None
+        _check_text(f"{what} '{name}'", text)
     return dict(given)
+
+
+def _check_text(what: str, text: str) -> None:
+    if not isinstance(text, str) or not text or len(text) > MAX_TEXT_LENGTH or "\0" in text:
+        raise InvalidOption(f"{what}: use text of 1 to {MAX_TEXT_LENGTH:,} characters, without NUL")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidOption(f"{what} has a lone surrogate, which is no character") from None
 
 
 def _too_busy(what: str, name: str) -> DatabaseUnavailable:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from stepwell.connectors.base import action, action_key
-from stepwell.connectors.http import HttpConnector
+from stepwell.connectors.http import HttpConnector, same_origin
 from stepwell.connectors.http_api.types import (
     KEPT_HEADERS,
     HttpAnswer,
@@ -15,7 +15,6 @@ from stepwell.connectors.http_api.types import (
     LinkHeader,
     Pagination,
     items_of,
-    same_origin,
 )
 from stepwell.connectors.outcome import Answer
 from stepwell.errors import InvalidValue

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urljoin
 
 from stepwell.connectors.outcome import Answer
-from stepwell.errors import InvalidOption, InvalidValue
+from stepwell.errors import InvalidValue
 
 KEPT_HEADERS = ("content-type", "etag", "last-modified", "location", "link")
 
@@ -126,14 +125,3 @@ def next_link(header: str) -> str | None:
         if target.startswith("<") and any(one in ('rel="next"', "rel=next") for one in relations):
             return target[1:]
     return None
-
-
-def same_origin(base: str, address: str) -> str:
-    """The address, absolute, if it is at the place of the base: no page may send our credentials elsewhere.
-
-    Raises InvalidOption.
-    """
-    whole = urljoin(base.rstrip("/") + "/", address)
-    if whole.split("/")[:3] != base.split("/")[:3]:
-        raise InvalidOption(f"the next page is said to be at {whole[:200]}, which is not at {base}")
-    return whole

@@ -13,6 +13,7 @@ from stepwell.cli.diagnosis import (
     Disk,
     Finding,
     Installation,
+    RefusedConnection,
     Role,
     Server,
     State,
@@ -210,6 +211,16 @@ def test_no_autovacuum_is_a_warning() -> None:
     assert of_work(has_autovacuum=False) == [
         Finding("vacuum", State.WARN, "autovacuum is off: tables grow without end", "turn autovacuum on")
     ]
+
+
+def test_a_connection_that_is_refused_is_named_with_why_and_what_waits() -> None:
+    (finding,) = of_work(refused=[RefusedConnection("acme", "invalid_grant", 2)])
+
+    assert (finding.check, finding.fact) == (
+        "connections",
+        "'acme' needs re-authorisation (2 executions waiting): invalid_grant",
+    )
+    assert "stepwell connections connect acme" in finding.way_out
 
 
 def test_a_trigger_that_cannot_decide_is_named_with_what_it_raised() -> None:

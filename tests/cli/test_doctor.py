@@ -121,6 +121,10 @@ def test_what_workers_have_yet_to_do_beside_executions_is_found(cli: Cli, databa
             "insert into stepwell.dispatch (trigger, name, address, number, error)"
             " values ('b', 'paid', '', 1, 'KeyError: x')"
         )
+        connection.execute(
+            "insert into stepwell.connection (name, connector, settings, credentials, status, error)"
+            " values ('acme', 'github', '{}', '', 'needs_reauth', 'invalid_grant')"
+        )
 
     found = checks()
 
@@ -130,6 +134,7 @@ def test_what_workers_have_yet_to_do_beside_executions_is_found(cli: Cli, databa
     )
     assert found["retention"] == ("ok", "the earliest that is kept ended 40 days ago")
     assert found["triggers"][1].startswith("'b' cannot decide about 1 event: KeyError: x; mend its `where`")
+    assert found["connections"][1].startswith("'acme' needs re-authorisation: invalid_grant; `stepwell connections")
 
 
 def test_relaxed_settings_are_found_as_the_role_has_them(cli: Cli, database_url: str) -> None:

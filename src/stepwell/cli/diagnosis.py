@@ -118,6 +118,15 @@ class Undecided:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedConnection:
+    """A connection that a vendor has refused, and how many executions wait for it."""
+
+    name: str
+    reason: str
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """What is going on."""
 
@@ -129,6 +138,7 @@ class Work:
     tables: Sequence[Table]
     backlog: Backlog = Backlog()
     undecided: Sequence[Undecided] = ()
+    refused: Sequence[RefusedConnection] = ()
 
 
 def of_installation(found: Installation) -> Iterator[Finding]:
@@ -242,6 +252,7 @@ def of_work(work: Work, *, has_autovacuum: bool) -> Iterator[Finding]:
     yield from map(_of_stranded, work.stranded)
     yield _of_lateness(work.late_for)
     yield from map(_of_undecided, work.undecided)
+    yield from map(_of_refused, work.refused)
     yield _of_search(work.backlog)
     yield _of_retention(work.backlog)
     yield _of_transactions(work.oldest_transaction_for)
@@ -278,6 +289,16 @@ def _of_undecided(undecided: Undecided) -> Finding:
     fact = f"'{undecided.trigger}' cannot decide about {_counted(undecided.count, 'event')}: {undecided.error}"
     return Finding(
         "triggers", State.WARN, fact, "mend its `where`: it is asked again every minute, and nothing is lost"
+    )
+
+
+def _of_refused(refused: RefusedConnection) -> Finding:
+    waiting = f" ({_counted(refused.waiting, 'execution')} waiting)" if refused.waiting else ""
+    return Finding(
+        "connections",
+        State.WARN,
+        f"'{refused.name}' needs re-authorisation{waiting}: {refused.reason}",
+        f"`stepwell connections connect {refused.name}`, or rotate its secrets",
     )
 
 

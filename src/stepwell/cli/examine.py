@@ -23,6 +23,7 @@ from stepwell.cli.diagnosis import (
     Disk,
     Finding,
     Installation,
+    RefusedConnection,
     Role,
     Server,
     State,
@@ -147,6 +148,7 @@ def _work(connection: Connection, schema: str) -> Work:
         tables=[Table(*row) for row in _rows(connection, "tables", schema)],
         backlog=Backlog(*_rows(connection, "backlog", schema)[0]),
         undecided=[Undecided(*row) for row in _rows(connection, "undecided", schema)],
+        refused=[RefusedConnection(*row) for row in _rows(connection, "refused", schema)],
     )
 
 

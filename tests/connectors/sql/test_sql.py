@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy
 from psycopg.conninfo import conninfo_to_dict
 
-from stepwell import App, Step
+from stepwell import App, ExecutionFailed, Step
 from stepwell.connectors import SQL, VendorError, VendorRejected
 from stepwell.testing import running
 from stepwell.testing.connections import GivenConnections, connection, lent_connections
@@ -44,6 +44,22 @@ def url_of(conninfo: str) -> str:
         query={"host": str(parts["host"]), "port": str(parts["port"])},
     )
     return url.render_as_string(hide_password=False)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql+psycopg://u:p@db.elsewhere.example/x", "postgresql+psycopg://u@/x?host=/run,db.elsewhere.example"],
+)
+async def test_workflow_reaches_databases_at_the_hosts_of_its_egress_only(url: str) -> None:
+    app = App()
+
+    @app.workflow(egress=["*.allowed.example"])
+    async def count(step: Step) -> object:
+        return await step.run("count", SQL("warehouse").query, "select 1 as n")
+
+    async with lent_connections(connection("warehouse", "sql", url=url)), running(app):
+        with pytest.raises(ExecutionFailed, match=r"no request may go to 'db\.elsewhere\.example'"):
+            await (await app.start(count)).result()
 
 
 def rows(*ids: int, note: str = "new") -> list[dict[str, object]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from stepwell.connectors.base import Connector, action
 from stepwell.connectors.errors import VendorError, VendorRejected
+from stepwell.connectors.http import check_egress
 from stepwell.connectors.sql.types import Row, plain_row
 from stepwell.errors import InvalidOption
 
@@ -92,8 +93,18 @@ _engines: dict[str, sqlalchemy.Engine] = {}
 
 
 def _transaction(url: str, work: Callable[[sqlalchemy.Connection], T]) -> T:
-    with _engine(url).begin() as connection:
+    engine = _engine(url)
+    for host in _hosts(engine.url):
+        check_egress(host)
+    with engine.begin() as connection:
         return work(connection)
+
+
+def _hosts(url: sqlalchemy.URL) -> list[str]:
+    """Where the database is, by names; none for a file or a socket of this machine; libpq takes several."""
+    asked = url.query.get("host", ())
+    named = [url.host or "", *([asked] if isinstance(asked, str) else asked)]
+    return [host for one in named for host in one.split(",") if host and not host.startswith("/")]
 
 
 def _engine(url: str) -> sqlalchemy.Engine:

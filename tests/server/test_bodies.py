@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -135,3 +136,28 @@ async def test_hundred_slow_senders_are_in_nobodys_way(app: App) -> None:
             writer.close()
 
     assert {answer.status_code for answer in answers} == {200}
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("wait=5", "query.wait: Expected a duration, such as 30s or 10m"),
+        ("wait=%00", "query.wait: Expected a duration, such as 30s or 10m"),
+    ],
+)
+async def test_duration_that_is_none_is_told_in_words(client: httpx2.AsyncClient, query: str, told: str) -> None:
+    answer = await client.get(f"/executions/{UUID(int=7)}/result?{query}")
+
+    assert (answer.status_code, answer.json()["detail"]) == (422, told)
+
+
+async def test_name_with_nul_is_told_in_words(client: httpx2.AsyncClient) -> None:
+    answer = await send(client, b'{"workflow": "a\\u0000", "input": {}}')
+
+    assert answer.json()["detail"] == "body.workflow: Expected text without NUL"
+
+
+async def test_tag_with_a_line_break_is_told_in_words(client: httpx2.AsyncClient) -> None:
+    answer = await send(client, b'{"workflow": "a", "input": {}, "tags": ["a\\nb"]}')
+
+    assert answer.json()["detail"] == "body.tags[0]: Expected text without NUL and line breaks"

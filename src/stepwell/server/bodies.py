@@ -80,7 +80,16 @@ def decoded(headers: Headers, body: bytes, kind: type[Any]) -> Any:
 def fault_of(where: str, error: Exception) -> tuple[str, str]:
     """(place, what is wrong) of what msgspec says."""
     message, _, place = str(error).partition(" - at `")
-    return where + place.rstrip("`").removeprefix("$"), message
+    return where + place.rstrip("`").removeprefix("$"), _in_words(message)
+
+
+def _in_words(message: str) -> str:
+    """A regular expression tells nobody what to write."""
+    if "matching regex" not in message:
+        return message
+    if "ms|s|m" in message:
+        return "Expected a duration, such as 30s or 10m"
+    return f"Expected text without NUL{' and line breaks' if 'n]' in message else ''}"
 
 
 def _refuse_lax(body: bytes) -> None:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from stepwell.core.model import Sent as Sent
     from stepwell.core.model import StepRecord as StepRecord
     from stepwell.core.model import WaitRecord as WaitRecord
-    from stepwell.core.model import WorkerRecord as WorkerRecord
     from stepwell.core.retry import Retry as Retry
     from stepwell.core.schedule import Schedule as Schedule
     from stepwell.core.schedule import Tick as Tick
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from stepwell.core.webhooks import Delivery as Delivery
     from stepwell.core.webhooks import HookSpec as HookSpec
     from stepwell.core.webhooks import WebhookEvent as WebhookEvent
+    from stepwell.core.workers import WorkerRecord as WorkerRecord
     from stepwell.errors import AuthorisationFailed as AuthorisationFailed
     from stepwell.errors import CallbackAnswered as CallbackAnswered
     from stepwell.errors import CallbackClosed as CallbackClosed
@@ -167,7 +167,7 @@ _HOMES = {
     "Tick": "stepwell.core.schedule",
     "Token": "stepwell.core.tokens",
     "WebhookEvent": "stepwell.core.webhooks",
-    "WorkerRecord": "stepwell.core.model",
+    "WorkerRecord": "stepwell.core.workers",
     "Workflow": "stepwell.runtime.registry",
     "cron": "stepwell.core.triggers",
     "current_step": "stepwell.running",

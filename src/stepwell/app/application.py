@@ -32,12 +32,13 @@ from stepwell.app.tokens import TokenCalls
 from stepwell.app.working import working
 from stepwell.client import check_keys
 from stepwell.core.duration import DurationLike
-from stepwell.core.model import DEFAULT_QUEUE, Created, Execution, ExecutionId, NewExecution, StepRecord, WorkerRecord
+from stepwell.core.model import DEFAULT_QUEUE, Created, Execution, ExecutionId, NewExecution, StepRecord
 from stepwell.core.retention import RetentionLike
 from stepwell.core.retry import Retry
 from stepwell.core.status import Status
 from stepwell.core.texts import checked_tags, checked_text
 from stepwell.core.triggers import Trigger
+from stepwell.core.workers import WorkerRecord
 from stepwell.errors import InvalidOption
 from stepwell.inputs import NOTHING
 from stepwell.runtime.functions import duration_option

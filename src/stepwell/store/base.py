@@ -48,13 +48,13 @@ from stepwell.core.model import (
     StepRecord,
     WaitRecord,
     WorkerInfo,
-    WorkerRecord,
 )
 from stepwell.core.schedule import Cursor, Decision, DueSchedules, Schedule, ScheduleSpec
 from stepwell.core.status import Status
 from stepwell.core.tokens import Admission, NewToken, Token
 from stepwell.core.vault import Authorisation, StoredApplication, StoredConnection, StoredEndpoints
 from stepwell.core.webhooks import Accepted, Delivery, DeliveryFilter, HookSpec, NewDelivery
+from stepwell.core.workers import WorkerRecord
 
 
 class Pulse(Protocol):

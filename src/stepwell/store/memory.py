@@ -44,9 +44,9 @@ from stepwell.core.model import (
     StepRecord,
     Waiting,
     WorkerInfo,
-    WorkerRecord,
 )
 from stepwell.core.status import Status
+from stepwell.core.workers import WorkerRecord
 from stepwell.errors import LeaseLost
 from stepwell.store.base import Callbacks, Catalog, Inbox, Pulse, Tokens, Transaction, Triggers, Vault
 from stepwell.store.clock import VirtualClock

@@ -30,11 +30,11 @@ from stepwell.core.model import (
     Tried,
     Waiting,
     WorkerInfo,
-    WorkerRecord,
 )
 from stepwell.core.polling import SUSPECT_CRASHES
 from stepwell.core.replay import failed_key, intent_key, versioned
 from stepwell.core.status import Status, may_move
+from stepwell.core.workers import WorkerRecord
 
 Written = NewCheckpoint | FailedAttempt | Ending
 

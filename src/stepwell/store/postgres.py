@@ -38,9 +38,9 @@ from stepwell.core.model import (
     StepRecord,
     WaitRecord,
     WorkerInfo,
-    WorkerRecord,
 )
 from stepwell.core.status import Status
+from stepwell.core.workers import WorkerRecord
 from stepwell.errors import DatabaseUnavailable, EmbeddedUnavailable, LeaseLost
 from stepwell.store import binary, rows
 from stepwell.store.base import Callbacks, Catalog, Inbox, Pulse, Tokens, Transaction, Triggers, Vault

@@ -38,9 +38,9 @@ from stepwell.core.model import (
     Suspended,
     Tried,
     Waiting,
-    WorkerRecord,
 )
 from stepwell.core.status import Status
+from stepwell.core.workers import WorkerRecord
 from stepwell.store import binary
 from stepwell.store.wire import Row
 

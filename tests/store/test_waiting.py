@@ -113,7 +113,7 @@ async def test_late_answer_does_not_set_the_clock_back(postgres: PostgresWorld) 
     session = await postgres.worker()
     before = behind()
     with psycopg.connect(postgres.url) as holder:
-        holder.execute("select from stepwell.worker for update")
+        holder.execute("lock table stepwell.execution in access exclusive mode")
         claim = asyncio.create_task(postgres.claim(session))
         await blocked(holder.info.backend_pid, postgres.url, longer_than="300 ms")
         holder.rollback()

@@ -268,3 +268,11 @@ def test_samples_are_listed(cli: Cli) -> None:
     assert "orders/create" in cli("hooks", "send", "shopify").stdout.splitlines()
     assert "issues.opened" in json.loads(cli("hooks", "send", "github", "--json").stdout)["types"]
     assert cli("hooks", "send", "nobody").exit_code == 2
+
+
+def test_stored_secret_is_not_sent_to_another_machine(cli: Cli) -> None:
+    """With basic authentication, a key or a bearer token it would go along as it is."""
+    refused = cli("hooks", "send", "github", "push", "--to", "https://example.com")
+
+    assert refused.exit_code == 2
+    assert "which is not this machine" in refused.stderr

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stepwell import ExecutionFailed, Retry, Status, Step, StepFailed, SyncStep
+from stepwell import ExecutionFailed, NotYet, Retry, Status, Step, StepFailed, SyncStep
 from tests.runtime.lab import DAY, HOUR, SIGNAL_SECONDS, Gate, Lab, Ledger
 
 QUICK = "10ms"
@@ -199,3 +199,25 @@ async def test_waiting_for_a_thread_is_not_the_steps_time() -> None:
         return await quick
 
     assert await lab.run(flow) == "in time"
+
+
+async def test_timeout_counts_although_the_step_says_not_yet_when_it_is_cut(lab: Lab) -> None:
+    """Else it would be called again for ever, since that is no attempt."""
+    begun = []
+
+    async def stubborn() -> None:
+        begun.append(1)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise NotYet("1s", "too busy") from None
+
+    @lab.app.workflow
+    async def flow(step: Step) -> None:
+        await step(timeout="10ms", retry=Retry(2)).run("wait", stubborn)
+
+    async with lab.worker():
+        with pytest.raises(ExecutionFailed, match="took longer than"):
+            await lab.result(await lab.app.start(flow))
+
+    assert len(begun) == 2

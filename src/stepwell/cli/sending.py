@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from stepwell.app.hooks import endpoints_of
@@ -115,6 +116,7 @@ class Sending:
         """What it is signed with: the secret that is given, else that of the connection in the database."""
         if self.secret_from is not None:
             return Endpoint(self.connection or "", self.source, (read_one(self.secret_from).encode(),))
+        self._check_that_it_stays_here()
         found = [one for one in self.target.ask(_read_endpoints) if one.source == self.source]
         named = [one for one in found if self.connection in (None, one.connection)]
         if len(named) == 1:
@@ -124,6 +126,16 @@ class Sending:
             f"connections that take deliveries of '{self.source}': {known}; name one with --connection, or give the"
             " secret with --secret-from"
         )
+
+    def _check_that_it_stays_here(self) -> None:
+        """Some sources prove themselves by the secret itself: a stored one does not leave this machine by an option."""
+        from stepwell.server.guards import is_loopback
+
+        if not is_loopback(urlsplit(self.server).hostname or ""):
+            raise InvalidOption(
+                f"--to is {self.server!r:.200}, which is not this machine: by a stored secret a delivery is sent to a"
+                " local server only; give a secret with --secret-from"
+            )
 
 
 async def _read_endpoints(app: App) -> Sequence[Endpoint]:

@@ -14,6 +14,7 @@ class ConnectionClients:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._clients: dict[str, tuple[str, httpx2.AsyncClient]] = {}
+        self._former: list[httpx2.AsyncClient] = []
 
     async def of(self, connection: Connection, *, base_url: str) -> httpx2.AsyncClient:
         """The client of this connection."""
@@ -23,11 +24,11 @@ class ConnectionClients:
         client = guarded_client(self._rules)
         self._clients[connection.name] = base_url, client
         if known is not None:
-            await known[1].aclose()
+            self._former.append(known[1])  # other steps may be using it
         return client
 
     async def close(self) -> None:
         """Close every connection. Idempotent."""
-        clients, self._clients = self._clients, {}
-        for _, client in clients.values():
+        clients, self._clients, self._former = [client for _, client in self._clients.values()] + self._former, {}, []
+        for client in clients:
             await client.aclose()

@@ -212,7 +212,7 @@ async def _within_timeout(pass_: Pass, call: Call, args: tuple[Any, ...]) -> Any
     try:
         async with asyncio.timeout(call.timeout.total_seconds()) as limit:
             return await _invoke(pass_, call, args)
-    except TimeoutError:
+    except (TimeoutError, NotYet):  # what a clean-up raises when it is cut would be no attempt, for ever
         if limit.expired():
             raise StepTimeout(step=call.key, timeout=call.timeout) from None
         raise

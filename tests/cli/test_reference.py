@@ -15,7 +15,7 @@ import pytest
 from stepwell import Execution, Status, StepRecord
 from stepwell.app.follow import Counted, Ended, Stepped, Waits
 from stepwell.cli import diagnosis, exits
-from stepwell.cli.diagnosis import Disk, Role, Stranded, Undecided
+from stepwell.cli.diagnosis import Disk, RefusedConnection, Role, Stranded, Undecided
 from stepwell.cli.news import JsonNews
 from stepwell.core.model import ExecutionId
 from tests.cli.test_diagnosis import GOOD_SERVER, GOOD_WORK, INSTALLATION
@@ -65,7 +65,12 @@ def test_every_check_of_the_doctor_is_documented_and_no_other() -> None:
         *diagnosis.of_installation(INSTALLATION),
         *diagnosis.of_server(GOOD_SERVER),
         *diagnosis.of_work(
-            replace(GOOD_WORK, stranded=[Stranded("pay", "default", 1)], undecided=[Undecided("big", 1, "no")]),
+            replace(
+                GOOD_WORK,
+                stranded=[Stranded("pay", "default", 1)],
+                undecided=[Undecided("big", 1, "no")],
+                refused=[RefusedConnection("acme", "the vendor refused it", 1)],
+            ),
             has_autovacuum=True,
         ),
         diagnosis.of_disk(Disk("/d", 0, 0)),

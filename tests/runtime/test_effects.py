@@ -13,6 +13,7 @@ from stepwell import (
     Handle,
     InvalidOption,
     NotAllowed,
+    NotYet,
     Repeat,
     Retry,
     Status,
@@ -256,6 +257,25 @@ async def test_effect_that_used_up_its_attempts_fails_and_is_looked_for_when_it_
         await lab.app.retry(handle.id)
 
         assert await lab.result(handle) == "7 cents, 1 charged"
+
+
+async def test_effect_that_could_not_run_yet_is_not_looked_for(lab: Lab, bank: Bank) -> None:
+    """A vendor whose limit is used up is not asked again and again whether it has done what it was never told to do."""
+    busy = [NotYet("1h", "the rate limit is used up")] * 5
+
+    async def charge(cents: int) -> str:
+        if busy:
+            raise busy.pop()
+        return await bank.charge(cents)
+
+    @lab.app.workflow
+    async def flow(step: Step) -> str:
+        return await step.effect("charge", charge, 7, verify=bank.look)
+
+    receipt = await lab.run(flow)
+
+    assert (len(bank.charges), bank.asked) == (1, [])
+    assert receipt
 
 
 async def test_failed_effect_without_verify_is_repeated_when_it_is_retried_by_hand(lab: Lab, bank: Bank) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from stepwell.core.model import Kind, NewCheckpoint
 from stepwell.core.replay import failed_key, intent_key, verify_key
-from stepwell.errors import Diverged, StepTimeout
+from stepwell.errors import Diverged, NotYet, StepTimeout
 from stepwell.failpoints import failpoint
 from stepwell.running import current_step
 from stepwell.runtime import attempts
@@ -28,6 +28,8 @@ class Repeat(enum.Enum):
 
 
 REPEAT: Final = Repeat.REPEAT  # what `verify` returns when the effect has not happened
+
+NOTHING_SAID, PUT_OFF = b"null", b'"not yet"'  # how an attempt has ended
 
 Verify = Callable[[str], Any]
 
@@ -59,7 +61,9 @@ class _Effect:
         self._tries = 0
         while intent_key(call.key, self._tries + 1) in history:
             self._tries += 1
-        is_known = call.key in history or failed_key(call.key, self._tries) in history
+        last = history.get(failed_key(call.key, self._tries))
+        is_known = call.key in history or last is not None
+        self._was_put_off = last is not None and last.value == PUT_OFF
         self._is_open = self._tries > 0 and not is_known
 
     @property
@@ -75,7 +79,7 @@ class _Effect:
 
     async def body(self, pass_: Pass, call: Call) -> Any:
         """One attempt: look whether an earlier one has done it; else store the intent and do it."""
-        if self._tries and self._verify is not None:
+        if self._tries and self._verify is not None and not self._was_put_off:
             found = await _verified(pass_, call, self._verify)
             if found is not REPEAT:
                 return await _store(pass_, call, found)
@@ -87,24 +91,24 @@ class _Effect:
             if self._verify is None:
                 raise _Unknown from None
             raise
-        except Exception:
-            await self._has_failed()
+        except Exception as error:
+            await self._has_failed(was_put_off=isinstance(error, NotYet))
             raise
         failpoint("after_step_body")
         return await _store(pass_, call, value)
 
     async def _intend(self) -> None:
         self._tries += 1
-        await self._mark(intent_key(self._call.key, self._tries))
+        await self._mark(intent_key(self._call.key, self._tries), NOTHING_SAID)
         self._is_open = True
 
-    async def _has_failed(self) -> None:
-        """It has raised: without `verify` that counts as not done."""
-        await self._mark(failed_key(self._call.key, self._tries))
-        self._is_open = False
+    async def _has_failed(self, *, was_put_off: bool) -> None:
+        """It has raised: without `verify` that counts as not done. What could not run yet has surely done nothing."""
+        await self._mark(failed_key(self._call.key, self._tries), PUT_OFF if was_put_off else NOTHING_SAID)
+        self._is_open, self._was_put_off = False, was_put_off
 
-    async def _mark(self, key: str) -> None:
-        await self._pass.store(NewCheckpoint(self._pass.id, key, Kind.INTENT, self._call.digest, b"null"))
+    async def _mark(self, key: str, value: bytes) -> None:
+        await self._pass.store(NewCheckpoint(self._pass.id, key, Kind.INTENT, self._call.digest, value))
 
 
 async def _verified(pass_: Pass, call: Call, verify: Verify) -> Any:

@@ -71,18 +71,13 @@ async def test_listener_that_was_terminated_listens_again(site: Site, tmp_path: 
     assert "trying again" not in worker.said()
 
 
-async def idle(site: Site) -> bool:
-    """Whether every worker has said that it waits for hints: nobody sends any before."""
-    return bool((await site.query("select bool_and(is_idle) from stepwell.worker"))[0][0])
-
-
 async def test_one_event_for_many_needs_one_hint_that_says_nothing_of_it(site: Site) -> None:
     """F43, F44: and many senders at once do not wait for each other's hints."""
     worker = site.worker(lease=LONG_LEASE, concurrency=SENDERS)
     keys = await site.start_replies(SENDERS)
     crowd = await site.start_replies(SENDERS, key="all of them")
     await site.waiting(2 * SENDERS)
-    await site.until(lambda: idle(site))
+    await site.shows("select bool_and(is_idle) from stepwell.worker", (True,))  # before that no hint is sent
     async with await site.connect() as listener:
         await listener.execute("listen stepwell")
 

@@ -1,6 +1,6 @@
 # `make` alone lists what there is. Works with GNU make 3.81 and later and with BSD make; needs Python >= 3.11 and nothing else.
 PYTHON = .venv/bin/python
-PYTEST = -n 4 --dist loadfile
+PYTEST = -n 3 --dist loadfile
 OLDEST = 3.11
 IN_PROCESS = tests/core tests/runtime tests/store tests/app tests/lint tests/golden tests/test_codec.py tests/test_inputs.py tests/test_public_api.py tests/test_sync_app.py
 

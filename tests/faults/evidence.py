@@ -207,6 +207,7 @@ union all
 select 'connection ' || a.pid || ' is ' || a.state || ' since ' || a.state_change || ': ' || a.query
 from pg_stat_activity a
 where a.datname = current_database() and a.state like 'idle in transaction%' and a.pid <> pg_backend_pid()
+  and a.state_change < now() - interval '2 s'  -- a process that is just starting looks at migrations in one
 """
 
 

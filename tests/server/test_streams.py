@@ -112,6 +112,8 @@ async def test_client_that_leaves_leaves_nothing_behind(app: App) -> None:
 
         await until(lambda: len(asyncio.all_tasks()) <= before)
 
+        assert awaited(app) == 0
+
 
 def awaited(app: App) -> int:
     """How many executions somebody waits for."""

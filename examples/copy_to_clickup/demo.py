@@ -10,21 +10,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import FrameType
-from typing import NamedTuple
 from uuid import uuid4
 
 from rich.console import Console
-from rich.table import Table
 
 from examples.copy_to_clickup.people import Approver, Reporter
+from examples.program import Count, run, table_of
 from examples.stage import Processes, free_port
-from stepwell import App, Execution, Status, StepwellError
+from stepwell import App, Execution, Status
 from stepwell.connectors import AzureDevOps
 
 HERE = Path(__file__).resolve().parent
@@ -34,14 +31,6 @@ HOOK_USER = "stepwell"
 BODIES = 4  # of steps that do something outside: each one is cut once, after it has done it
 LIMIT_SECONDS = 120.0
 LOOK_SECONDS = 0.05
-
-
-class Count(NamedTuple):
-    """How often something was done, and how often it had to be."""
-
-    what: str
-    expected: int
-    found: int
 
 
 class Demo:
@@ -137,24 +126,10 @@ async def demonstrate(*, out: Path, console: Console) -> bool:
         async with App() as app:
             counts = await Demo(app, processes, console.print, port=port).run()
     console.print(table_of(counts))
-    is_right = all(count.expected == count.found for count in counts)
+    is_right = all(count.is_right for count in counts)
     console.print("Nothing was lost and nothing was done twice." if is_right else "WRONG")
     console.print(f"{time.monotonic() - began:.0f} seconds")
     return is_right
-
-
-def table_of(counts: list[Count]) -> Table:
-    """What there had to be beside what there is."""
-    table = Table("", "must be", "are")
-    for count in counts:
-        style = None if count.expected == count.found else "bold red"
-        table.add_row(count.what, str(count.expected), str(count.found), style=style)
-    return table
-
-
-def interrupt(_number: int, _frame: FrameType | None) -> None:
-    """A polite request to end is treated like Ctrl-C, so that it leaves nothing running either."""
-    raise KeyboardInterrupt
 
 
 def main() -> int:
@@ -163,17 +138,8 @@ def main() -> int:
     )
     parser.add_argument("--out", type=Path, default=HERE / "out", help="where the logs go")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, interrupt)
-    arguments.out.mkdir(exist_ok=True)
-    console = Console()
-    try:
-        return 0 if asyncio.run(demonstrate(out=arguments.out.absolute(), console=console)) else 1
-    except KeyboardInterrupt:
-        console.print("Stopped; nothing is left running.")
-        return 130
-    except (RuntimeError, StepwellError) as error:
-        console.print(f"WRONG: {error}", style="bold red", soft_wrap=True)
-        return 1
+    out: Path = arguments.out.absolute()
+    return run(lambda console: demonstrate(out=out, console=console), out=out)
 
 
 if __name__ == "__main__":

@@ -11,19 +11,18 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import sys
 import time
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from examples.program import Count, run, table_of
 from examples.stage import Processes, free_port
 from stepwell import App, StepwellError
 
@@ -33,14 +32,6 @@ SCHEDULES = ("store-order.reconcile", "order-updates.reconcile")
 LOOK_SECONDS = 0.2
 LIMIT_SECONDS = 120.0
 KILLS = 2
-
-
-class Count(NamedTuple):
-    """What there must be, and what there is."""
-
-    what: str
-    expected: int
-    found: int
 
 
 class Demo:
@@ -179,24 +170,10 @@ async def demonstrate(*, orders: int, out: Path, console: Console) -> bool:
             samples = await demo.samples()
     console.print(table_of(counts))
     console.print(samples)
-    is_right = all(count.expected == count.found for count in counts)
+    is_right = all(count.is_right for count in counts)
     console.print("The warehouse is what the shop is." if is_right else "WRONG")
     console.print(f"{time.monotonic() - began:.0f} seconds")
     return is_right
-
-
-def table_of(counts: list[Count]) -> Table:
-    """What there had to be beside what there is."""
-    table = Table("", "must be", "are")
-    for count in counts:
-        style = None if count.expected == count.found else "bold red"
-        table.add_row(count.what, str(count.expected), str(count.found), style=style)
-    return table
-
-
-def interrupt(_number: int, _frame: FrameType | None) -> None:
-    """A polite request to end is treated like Ctrl-C, so that it leaves nothing running either."""
-    raise KeyboardInterrupt
 
 
 def main() -> int:
@@ -204,17 +181,8 @@ def main() -> int:
     parser.add_argument("--orders", type=int, default=60, help="how many (default: 60)")
     parser.add_argument("--out", type=Path, default=HERE / "out", help="where the logs go")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, interrupt)
-    given.out.mkdir(exist_ok=True)
-    console = Console()
-    try:
-        return 0 if asyncio.run(demonstrate(orders=given.orders, out=given.out.absolute(), console=console)) else 1
-    except KeyboardInterrupt:
-        console.print("Stopped; nothing is left running.")
-        return 130
-    except (RuntimeError, StepwellError) as error:
-        console.print(f"WRONG: {error}", style="bold red", soft_wrap=True)
-        return 1
+    out: Path = given.out.absolute()
+    return run(lambda console: demonstrate(orders=given.orders, out=out, console=console), out=out)
 
 
 if __name__ == "__main__":

@@ -25,12 +25,13 @@ APART_SECONDS = 3  # between two starts: a million are five weeks
 FLOWS = 9
 FINDS_NOTHING = "text_nothing"
 FILTERS = (
-    "newest", "page", "status", "workflow", "workflow_status", "key", "tag_common", "tag_rare", "tags_status",
-    "created", "created_status", "finished", "finished_status",
+    "newest", "page", "status", "workflow", "workflow_status", "key",
+    "tag_common", "tag_some", "tag_rare", "tags_status", "created", "created_status", "finished", "finished_status",
     "text_rare", "text_common", "text_some", "text_status", FINDS_NOTHING,
 )  # fmt: skip
 
-# One in forty failed, one in two hundred was cancelled. Half have the tag `eu` and a tag for one of 5,000 customers.
+# One in forty failed, one in two hundred was cancelled. Half have the tag `eu` and a tag for one of
+# 5,000 customers, one in 200 the tag `large`.
 FILL = """
 insert into stepwell.execution
     (id, workflow, input, status, passes, created_at, started_at, claimed_at, finished_at, result, error, reason, key,
@@ -44,7 +45,9 @@ select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7' ||
        case when status = 'completed' then convert_to('{"invoice":"INV-' || n || '","paid":true}', 'UTF8') end,
        case when status = 'failed' then convert_to('{"type":"TimeoutError","message":"","traceback":""}', 'UTF8') end,
        case when status = 'failed' then 'TimeoutError: gateway ' || n %% 50 || ' did not answer' end,
-       'key-' || n, case when n %% 10 < 5 then array['eu', 'customer-' || n %% 5000] end
+       'key-' || n,
+       case when n %% 10 < 5 then array['eu', 'customer-' || n %% 5000]
+                                  || case when n %% 200 = 0 then array['large'] else '{}' end end
 from (select n, %(begin)s + n * %(apart)s * interval '1 second' as at,
              case when n %% 40 = 3 then 'failed' when n %% 200 = 7 then 'cancelled' else 'completed' end as status
       from generate_series(1, %(count)s) n) s
@@ -119,6 +122,7 @@ def _filters(begin: datetime, executions: int, random: Random) -> dict[str, Call
         "workflow_status": lambda: Filter(workflow=flow(), statuses=failed),
         "key": lambda: Filter(key=f"key-{any_number()}"),
         "tag_common": lambda: Filter(tags=("eu",)),
+        "tag_some": lambda: Filter(tags=("large",)),
         "tag_rare": lambda: Filter(tags=(customer(),)),
         "tags_status": lambda: Filter(tags=("eu",), statuses=failed),
         "created": lambda: at_a_time(Filter()),

@@ -41,9 +41,10 @@ async def test_start_wakes_nobody_when_all_are_busy(world: World) -> None:
 async def test_start_of_what_is_there_already_wakes_nobody(world: World) -> None:
     session = await world.worker()
     await world.store.set_idle(session, is_idle=True)
-    awaited = await world.start(key="k")
-    await world.store.watch([awaited])
     hints = Hints(world.store)
+    awaited = await world.start(key="k")
+    assert await hints.next() == "work"
+    await world.store.watch([awaited])
 
     await world.store.create([execution(key="k")])
 

@@ -14,6 +14,7 @@ MAX_TEXT = 4_000  # characters of an input and of a result: what people look for
 MAX_WORD = 64  # characters; of a longer one these are compared
 SHORT_WORD = 3  # a shorter one must be the whole word: nearly everything has a word that begins with "a"
 MAX_WORDS = 20  # in one search
+FIRST_ID = UUID(int=0)
 LOOK_ROWS = 3_000  # how many of the newest are looked at before the indexes are asked for rarer things
 
 _SEPARATORS = "".join(map(chr, range(1, 0x30))) + ":;<=>?@[\\]^_`{|}~"
@@ -67,11 +68,15 @@ class Place(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """What a look at the newest has shown: how many there are from `newest_at` down to `reached`. None: it has all."""
+    """What has been looked at: some `looked_at` of all kinds, down to `reached`. None: there are no more."""
 
-    looked_at: int
+    looked_at: float
     newest_at: datetime | None
     reached: Place | None
+
+    def to_the_end(self) -> Piece:
+        """The same and all that is older."""
+        return self._replace(reached=None)
 
 
 def is_plain(which: Filter) -> bool:
@@ -84,12 +89,18 @@ def is_pointed(which: Filter) -> bool:
     return which.key is not None or which.parent is not None
 
 
-def look_back_to(piece: Piece) -> datetime | None:
-    """From when on some 3,000 executions were created, if as many came before as after. None: there are no more."""
-    if piece.reached is None or piece.newest_at is None:
-        return None
-    for_these = max(piece.newest_at - piece.reached.created_at, timedelta(milliseconds=1))
+def further(piece: Piece, *, found: int, missing: int) -> Piece:
+    """The same and what is to be looked at next: so that it has twice the missing ones, if they are as frequent there.
+
+    With none found yet it is some 3,000 of all kinds; what is rarer than that is looked for to the end.
+    """
+    if piece.reached is None or piece.newest_at is None or (not found and piece.looked_at >= LOOK_ROWS):
+        return piece.to_the_end()
+    times = 2 * missing / found if found else LOOK_ROWS / max(piece.looked_at, 1)
+    span = max(piece.newest_at - piece.reached.created_at, timedelta(milliseconds=1))
     try:
-        return piece.reached.created_at - for_these * (LOOK_ROWS / max(piece.looked_at, 1))
-    except OverflowError:
-        return None
+        return Piece(
+            piece.looked_at * (1 + times), piece.newest_at, Place(piece.reached.created_at - span * times, FIRST_ID)
+        )
+    except OverflowError:  # before the first day that there is
+        return piece.to_the_end()

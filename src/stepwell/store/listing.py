@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from stepwell.core.ids import time_of
 from stepwell.core.model import Execution, Filter
 from stepwell.core.search import (
+    FIRST_ID,
     LOOK_ROWS,
     SHORT_WORD,
     Piece,
     Place,
+    further,
     ids_like,
     is_plain,
     is_pointed,
-    look_back_to,
     patterns_of,
     sought_words,
     words_of,
@@ -30,9 +32,9 @@ from stepwell.store import binary, rows
 from stepwell.store.wire import Rows
 
 Read = Callable[..., Awaitable[Rows]]
+ReadBack = Callable[[Place, datetime | None, int], Awaitable[list[Execution]]]  # from where, down to when, how many
 
 FIRST_LOOK = 100  # executions of each lane: most pages are full with them
-FIRST_ID = UUID(int=0)
 LAST_ID = UUID(int=2**128 - 1)
 NEWEST = Place(datetime.max.replace(tzinfo=UTC), LAST_ID)
 
@@ -47,22 +49,13 @@ class Listings:
         """As Reader.list."""
         place = await self._place(which)
         if is_plain(which):
-            return (await self._newest(which, place, None, look=limit, limit=limit))[0]
+            return (await self._newest(which, place, look=limit, limit=limit))[0]
         if which.text is not None:
             return await self._search(which, which.text, place, limit)
         if is_pointed(which):
-            return await self._rarest(which, place, limit)
-        page, piece = await self._newest(which, place, None, look=min(limit, FIRST_LOOK), limit=limit)
-        since = look_back_to(piece)
-        if len(page) < limit and piece.reached is not None:
-            more, piece = await self._newest(
-                which, piece.reached, since, look=LOOK_ROWS, limit=limit - len(page), statement="newest_compared"
-            )
-            page += more
-        reached = piece.reached or (Place(since, FIRST_ID) if since is not None else None)
-        if len(page) < limit and reached is not None:
-            page += await self._rarest(which, reached, limit - len(page))
-        return page
+            return await self._found(which, place, None, limit)
+        page, piece = await self._newest(which, place, look=min(limit, FIRST_LOOK), limit=limit)
+        return await self._fill(page, piece, limit, partial(self._found, which))
 
     async def count(self, which: Filter) -> dict[Status, int]:
         """As Reader.count."""
@@ -86,43 +79,40 @@ class Listings:
             places.append(Place(found[0][0] if found else time_of(which.before), which.before))
         return min(places)
 
-    async def _newest(
-        self,
-        which: Filter,
-        place: Place,
-        since: datetime | None,
-        *,
-        look: int,
-        limit: int,
-        statement: str = "newest",
-    ) -> tuple[list[Execution], Piece]:
-        found = await self._in_order(
-            statement,
-            *filter_parameters(which),
-            *_place(place),
-            _floor(which, since),
-            binary.int4(look),
-            binary.int4(limit),
-        )
+    async def _newest(self, which: Filter, place: Place, *, look: int, limit: int) -> tuple[list[Execution], Piece]:
+        bounds = [*_place(place), _floor(which), binary.int4(look), binary.int4(limit)]
+        found = await self._in_order("newest", *filter_parameters(which), *bounds)
         looked_at, newest_at, at, identity = found[0][:4]
         piece = Piece(looked_at, newest_at, Place(at, identity) if identity is not None else None)
         return [rows.execution_of(row[4:]) for row in found if row[4] is not None], piece
 
-    async def _rarest(self, which: Filter, place: Place, limit: int) -> list[Execution]:
-        found = await self._by_value("found", *filter_parameters(which), *_place(place), binary.int4(limit))
+    async def _found(self, which: Filter, place: Place, since: datetime | None, limit: int) -> list[Execution]:
+        bounds = [*_place(place), _floor(which, since), binary.int4(limit)]
+        found = await self._by_value("found", *filter_parameters(which), *bounds)
         return [rows.execution_of(row) for row in found]
 
     async def _search(self, which: Filter, text: str, place: Place, limit: int) -> list[Execution]:
-        conditions = filter_parameters(which)
-        newest = [*_place(place), _floor(which), _query(words_of(text)), binary.int4(limit), binary.int4(LOOK_ROWS)]
+        conditions, sought, all_words = filter_parameters(which), _query(sought_words(text)), _query(words_of(text))
+        newest = [*_place(place), _floor(which), all_words, binary.int4(limit), binary.int4(LOOK_ROWS)]
         found = await self._by_value("search_newest", *conditions, *newest)
-        page = [rows.execution_of(row[1:]) for row in found if row[1] is not None]
-        reached: datetime | None = found[0][0]
-        if len(page) < limit and reached is not None:
-            place = Place(reached, LAST_ID)
-            sought, all_words = _query(sought_words(text)), _query(words_of(text))
-            rest = [*_place(place), _floor(which), sought, binary.int4(limit - len(page)), all_words]
-            page += [rows.execution_of(row) for row in await self._by_value("search", *conditions, *rest)]
+        page = [rows.execution_of(row[2:]) for row in found if row[2] is not None]
+        newest_at, reached = found[0][:2]
+        piece = Piece(LOOK_ROWS, newest_at, Place(reached, LAST_ID) if reached is not None else None)
+
+        async def rest(place: Place, since: datetime | None, limit: int) -> list[Execution]:
+            bounds = [*_place(place), _floor(which, since), sought, binary.int4(limit), all_words]
+            return [rows.execution_of(row) for row in await self._by_value("search", *conditions, *bounds)]
+
+        return await self._fill(page, piece, limit, rest)
+
+    async def _fill(self, page: list[Execution], piece: Piece, limit: int, read: ReadBack) -> list[Execution]:
+        """The page, filled with what is older than the piece: first with what is near, then from as far as it goes."""
+        for is_last in (False, False, True):
+            if len(page) == limit or piece.reached is None:
+                break
+            begun, missing = piece.reached, limit - len(page)
+            piece = piece.to_the_end() if is_last else further(piece, found=len(page), missing=missing)
+            page += await read(begun, piece.reached.created_at if piece.reached else None, missing)
         return page
 
 

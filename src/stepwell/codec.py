@@ -93,6 +93,11 @@ def codec_for(annotation: Any) -> Codec[Any]:
         return Codec(annotation)
 
 
+def codec_of(value: object) -> Codec[Any]:
+    """The codec of a value's own type, so that a dataclass needs no annotation."""
+    return codec_for(Any if is_plain(value) else type(value))
+
+
 def _keeps_plain_values(annotation: Any) -> bool:
     """Whether plain JSON values that fit an annotation come back by it as they were."""
     origin, arguments = get_origin(annotation), get_args(annotation)

@@ -14,11 +14,12 @@ from stepwell.app.checks import execution_id_of
 from stepwell.app.connections import AccountCalls
 from stepwell.app.database import GivenBackend
 from stepwell.app.links import AppLinks
+from stepwell.app.payloads import to_store
 from stepwell.core.callbacks import Callback, CallbackInfo
 from stepwell.core.payload import unpack
 from stepwell.core.texts import checked_text
 from stepwell.errors import CallbackAnswered, CallbackClosed, InvalidAnswer, UnknownCallback
-from stepwell.runtime.sending import encoded, json_payload
+from stepwell.runtime.sending import encoded
 from stepwell.schemas import faults_of
 
 MEMORY_URL = "http://localhost"  # of an App in memory, which nobody else reaches
@@ -75,7 +76,7 @@ class CallbackCalls(AccountCalls):
         """`answer_callback` with the JSON text that came from outside, kept to the digit."""
         row = await self.callback(url)
         who = None if by is None else checked_text("by", by)
-        payload = json_payload(row.name, answer)
+        payload = to_store(answer, where=f"payload of event '{row.name}'")
         if faults := faults_of(msgspec.json.decode(answer), msgspec.json.decode(row.schema)):
             raise InvalidAnswer(row.name, faults)
         store = (await self.open()).store

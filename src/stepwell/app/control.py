@@ -15,12 +15,10 @@ from stepwell.app.filters import FilterOptions, filter_of
 from stepwell.app.handle import Handle
 from stepwell.app.opening import Opening
 from stepwell.client import Client
-from stepwell.codec import codec_for
 from stepwell.core.model import AuditRecord, ExecutionId, NewFork
-from stepwell.core.roundtrip import is_plain
 from stepwell.core.status import Status
 from stepwell.core.texts import checked_text
-from stepwell.errors import InvalidOption, InvalidValue, NotAllowed, UnknownExecution, UnknownStep
+from stepwell.errors import InvalidOption, NotAllowed, UnknownExecution, UnknownStep
 from stepwell.inputs import NOTHING
 from stepwell.runtime.sending import encoded
 from stepwell.store.identity import new_id
@@ -126,7 +124,9 @@ class ControlCalls(Opening):
         source = execution_id_of(execution_id)
         new = ExecutionId(new_id())
         if input is NOTHING:
-            edited = {step: _stored(step, value) for step, value in (edit or {}).items()}
+            edited = {
+                step: encoded(value, where=f"edited result of step '{step}'") for step, value in (edit or {}).items()
+            }
             fork = NewFork(source, new, checked_filter("from_step", from_step), None, edited)
         else:
             if from_step is not None or edit:
@@ -250,10 +250,3 @@ def _this_user() -> str:
     except (KeyError, OSError):  # a container's user without a name
         user = "unknown"
     return f"{user}@{socket.gethostname()}"
-
-
-def _stored(step: str, value: object) -> bytes:
-    try:
-        return codec_for(Any if is_plain(value) else type(value)).encode(value)[0]
-    except InvalidValue as error:
-        raise error.at(f"edited result of step '{step}'") from error

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from stepwell.app.checks import checked_filter, execution_id_of
 from stepwell.app.opening import Opening
+from stepwell.app.payloads import to_store
 from stepwell.core.events import address
 from stepwell.core.model import EventRecord, NewEvent, Sent, WaitRecord
 from stepwell.errors import InvalidOption, UnknownExecution
-from stepwell.runtime.sending import json_payload, new_event
+from stepwell.runtime.sending import new_event
 from stepwell.runtime.topics import checked_event_key
 from stepwell.store.foreign import send_on, send_on_sync
 
@@ -56,7 +57,7 @@ class Events(Opening):
         """`send_event` with the payload as the JSON text that came from outside, kept to the digit; None is null."""
         event = _event(name, None, key=key, to=to, id=id)
         if payload is not None:
-            event = event._replace(payload=json_payload(name, payload))
+            event = event._replace(payload=to_store(payload, where=f"payload of event '{name}'"))
         return await (await self._open()).send(event)
 
     def send_event_on(

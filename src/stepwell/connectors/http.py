@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import httpx2
 import msgspec
@@ -217,6 +217,11 @@ def positive(connection: Connection, setting: str) -> float | None:
     if not 0 < number < math.inf:
         raise InvalidOption(f"connection '{connection.name}': {setting} is {text!r:.40}, give a number above 0")
     return number
+
+
+def segment(text: str) -> str:
+    """A name or an id as one part of a path (RFC 3986, section 3.3): whatever it holds, it leads nowhere else."""
+    return quote(text, safe="")
 
 
 def basic(user: str, password: str) -> str:

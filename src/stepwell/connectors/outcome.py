@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from stepwell.codec import codec_for
+from stepwell.errors import InvalidValue
 
 MAX_DELAY = timedelta(hours=24)  # a vendor that says more is asked again then
 MAX_TOLD = 300  # characters of a vendor's own words in an error
@@ -25,6 +26,14 @@ class Answer:
     def json(self) -> Any:
         """The body's JSON, integers of any size exact; None when there is no body. Raises InvalidValue."""
         return codec_for(Any).decode_text(self.body) if self.body.strip() else None
+
+    def said(self) -> Mapping[str, Any]:
+        """The body's JSON object; empty where it is none, such as the page of a proxy on the way."""
+        try:
+            found = self.json()
+        except InvalidValue:
+            found = None
+        return found if isinstance(found, dict) else {}
 
     def told(self) -> str:
         """The beginning of what the vendor says, for an error."""
@@ -108,13 +117,15 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> timedelta | Non
     except OverflowError:
         return MAX_DELAY
     except ValueError:
-        delay = _until_date(text, now)
+        at = http_date(text)
+        delay = None if at is None else at - now
     return None if delay is None else min(max(delay, timedelta(0)), MAX_DELAY)
 
 
-def _until_date(text: str, now: datetime) -> timedelta | None:
+def http_date(text: str) -> datetime | None:
+    """The time of an HTTP date (RFC 9110, section 5.6.7); None for what is none."""
     try:
         at = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -10,10 +10,9 @@ import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, get_origin
 
-from stepwell.codec import Codec, codec_for, resolve_annotation, result_codec
+from stepwell.codec import Codec, codec_for, codec_of, resolve_annotation, result_codec
 from stepwell.core.model import ExecutionId, NewExecution
 from stepwell.core.payload import unpack
-from stepwell.core.roundtrip import is_plain
 from stepwell.core.schedule import Cursor
 from stepwell.core.triggers import Page, PollTrigger
 from stepwell.errors import InvalidOption
@@ -103,4 +102,4 @@ def _name(function: Callable[..., Any]) -> str:
 
 def _json(value: object) -> bytes:
     """By the value's own type."""
-    return unpack(codec_for(Any if is_plain(value) else type(value)).encode(value)[0])
+    return unpack(codec_of(value).encode(value)[0])

@@ -8,13 +8,11 @@ from uuid import UUID
 
 import msgspec
 
-from stepwell.codec import codec_for, digest
+from stepwell.codec import codec_of, digest
 from stepwell.core.events import address
 from stepwell.core.failure import failure_of
 from stepwell.core.model import Kind, NewCheckpoint, NewEvent, Sent
-from stepwell.core.payload import pack
 from stepwell.core.replay import idempotency_key
-from stepwell.core.roundtrip import is_plain
 from stepwell.errors import Diverged, InvalidOption, InvalidValue, UnknownExecution
 from stepwell.runtime.attempts import check_digest, step_failed
 from stepwell.runtime.outages import outlast
@@ -32,15 +30,6 @@ def new_event(name: str, payload: Any, *, key: str | None, to: UUID | None, id: 
     receiver = address(key=checked_event_key(key), execution_id=to)
     stored = encoded(payload, where=f"payload of event '{name}'")
     return NewEvent(checked_event(name), receiver, stored, checked_event_id(id))
-
-
-def json_payload(name: str, text: bytes) -> bytes:
-    """A payload that is JSON text already: kept as it is but for its white space. Raises InvalidValue."""
-    try:
-        codec_for(Any).decode_text(text)
-        return pack(msgspec.json.format(text, indent=-1))
-    except InvalidValue as error:
-        raise error.at(f"payload of event '{name}'") from error
 
 
 async def send(pass_: Pass, key: Key, event: NewEvent, receiver: object) -> Sent:
@@ -70,9 +59,9 @@ async def send(pass_: Pass, key: Key, event: NewEvent, receiver: object) -> Sent
 
 
 def encoded(value: object, *, where: str) -> bytes:
-    """JSON, by the value's own type, so that a dataclass needs no annotation. Raises InvalidValue."""
+    """The bytes to store for a value, by its own type. Raises InvalidValue, which names `where`."""
     try:
-        return codec_for(Any if is_plain(value) else type(value)).encode(value)[0]
+        return codec_of(value).encode(value)[0]
     except InvalidValue as error:
         raise error.at(where) from error
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from stepwell.connectors.azure_devops.protocol import AzureDevOpsProtocol, quoted
+from stepwell.connectors.azure_devops.protocol import AzureDevOpsProtocol
 from stepwell.connectors.azure_devops.types import Notification, Subscription, notification, subscription
 from stepwell.connectors.base import action
 from stepwell.connectors.errors import VendorRejected
+from stepwell.connectors.http import segment
 from stepwell.errors import InvalidOption
 
 MAX_NOTIFICATIONS = 1_000
@@ -103,7 +104,7 @@ class HookActions(AzureDevOpsProtocol):
         try:
             return str(UUID(project))
         except ValueError:
-            answer = await self.api("GET", f"/projects/{quoted(project)}", operation=f"find project {project}")
+            answer = await self.api("GET", f"/projects/{segment(project)}", operation=f"find project {project}")
             return str(answer.json()["id"])
 
 

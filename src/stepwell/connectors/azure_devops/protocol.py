@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
-from stepwell.connectors.http import HttpConnector, basic, positive
-from stepwell.connectors.outcome import Answer, Expired, Outcome, Rejected, standard_outcome
+from stepwell.connectors.http import HttpConnector, basic, positive, segment
+from stepwell.connectors.outcome import MAX_TOLD, Answer, Expired, Outcome, Rejected, standard_outcome
 from stepwell.core.connections import Budget, Connection
-from stepwell.errors import InvalidOption, InvalidValue
+from stepwell.errors import InvalidOption
 
 API_VERSION = "7.1"
 
@@ -61,7 +60,7 @@ class AzureDevOpsProtocol(HttpConnector):
         version: str = API_VERSION,
     ) -> Answer:
         """The answer of an API below the organization, or below a project of it."""
-        scope = f"/{quoted(project)}" if project else ""
+        scope = f"/{segment(project)}" if project else ""
         return await self.request(
             method,
             f"{scope}/_apis{path}",
@@ -85,17 +84,10 @@ class AzureDevOpsProtocol(HttpConnector):
         return found
 
 
-def quoted(name: str) -> str:
-    """A name as one part of a path."""
-    return quote(name, safe="")
-
-
 def _explained(answer: Answer, rejected: Rejected) -> Rejected:
     """The vendor's own words: `message` for people, `typeKey` for programs."""
-    try:
-        told = answer.json()
-    except InvalidValue:
+    said = answer.said()
+    if not said.get("message"):
         return rejected
-    if not isinstance(told, dict) or not told.get("message"):
-        return rejected
-    return Rejected(f"answered {answer.status}: {str(told['message'])[:300]}", str(told.get("typeKey") or "") or None)
+    reason = f"answered {answer.status}: {str(said['message'])[:MAX_TOLD]}"
+    return Rejected(reason, str(said.get("typeKey") or "") or None)

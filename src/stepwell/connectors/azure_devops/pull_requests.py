@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepwell.connectors.azure_devops.protocol import AzureDevOpsProtocol, quoted
+from stepwell.connectors.azure_devops.protocol import AzureDevOpsProtocol
 from stepwell.connectors.azure_devops.types import PullRequest, PullRequestPage, Thread, pull_request, thread
 from stepwell.connectors.base import action, action_key, may_be_a_repeat
+from stepwell.connectors.http import segment
 
 KEY_PROPERTY = "stepwell.key"
 
@@ -37,7 +38,7 @@ class PullRequestActions(AzureDevOpsProtocol):
         `repository` is a name or id, `target` a full name such as `refs/heads/main`. `status`: `active`, `abandoned`,
         `completed`, `all`.
         """
-        within = f"/git/repositories/{quoted(repository)}/pullrequests" if repository else "/git/pullrequests"
+        within = f"/git/repositories/{segment(repository)}/pullrequests" if repository else "/git/pullrequests"
         filters = {"searchCriteria.status": status, "searchCriteria.targetRefName": target or ""}
         answer = await self.api(
             "GET",
@@ -67,7 +68,7 @@ class PullRequestActions(AzureDevOpsProtocol):
         do not see; a repeat looks for it.
         """
         place = project or await self.default_project()
-        threads = f"/git/repositories/{quoted(repository)}/pullRequests/{id}/threads"
+        threads = f"/git/repositories/{segment(repository)}/pullRequests/{id}/threads"
         key = action_key("add pull request comment")
         if may_be_a_repeat():
             answer = await self.api("GET", threads, operation=f"read threads of pull request {id}", project=place)

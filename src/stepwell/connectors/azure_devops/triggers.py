@@ -123,6 +123,15 @@ def _item_facts(item: Json) -> Json:
     }
 
 
+def _repository_facts(resource: Json) -> Json:
+    repository = resource.get("repository") or {}
+    return {
+        "repository": repository.get("name"),
+        "repository_id": repository.get("id"),
+        "project": (repository.get("project") or {}).get("name"),
+    }
+
+
 @dataclass(frozen=True)
 class WorkItemEvent(ConnectorEvent[WorkItemPayload]):
     """Something has happened to a work item."""
@@ -191,12 +200,9 @@ class GitPush(ConnectorEvent[PushPayload]):
     @classmethod
     def payload_of(cls, raw: Any) -> Any:
         resource = _resource(raw)
-        repository = resource.get("repository") or {}
         return {
             "id": resource.get("pushId"),
-            "repository": repository.get("name"),
-            "repository_id": repository.get("id"),
-            "project": (repository.get("project") or {}).get("name"),
+            **_repository_facts(resource),
             "refs": [ref.get("name") for ref in resource.get("refUpdates") or []],
             "commits": [commit.get("commitId") for commit in resource.get("commits") or []],
             "pushed_by": person(resource.get("pushedBy")),
@@ -213,14 +219,11 @@ class PullRequestEvent(ConnectorEvent[PullRequestPayload]):
     @classmethod
     def payload_of(cls, raw: Any) -> Any:
         resource = _resource(raw)
-        repository = resource.get("repository") or {}
         return {
             "id": resource.get("pullRequestId"),
             "title": resource.get("title"),
             "status": resource.get("status"),
-            "repository": repository.get("name"),
-            "repository_id": repository.get("id"),
-            "project": (repository.get("project") or {}).get("name"),
+            **_repository_facts(resource),
             "source": resource.get("sourceRefName"),
             "target": resource.get("targetRefName"),
             "author": person(resource.get("createdBy")),

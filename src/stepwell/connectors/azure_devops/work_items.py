@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from stepwell.connectors.azure_devops.protocol import AzureDevOpsProtocol, quoted
+from stepwell.connectors.azure_devops.protocol import AzureDevOpsProtocol
 from stepwell.connectors.azure_devops.types import (
     Comment,
     QueryResult,
@@ -17,6 +17,7 @@ from stepwell.connectors.azure_devops.types import (
 )
 from stepwell.connectors.base import action, action_key, may_be_a_repeat, not_before
 from stepwell.connectors.errors import VendorRejected
+from stepwell.connectors.http import segment
 from stepwell.errors import InvalidOption
 
 BATCH = 200  # work items in one request: the vendor's limit
@@ -98,7 +99,7 @@ class WorkItemActions(AzureDevOpsProtocol):
             patch.append(await self._parent_link(parent))
         answer = await self.api(
             "POST",
-            f"/wit/workitems/${quoted(type)}",
+            f"/wit/workitems/${segment(type)}",
             operation=f"create {type}",
             project=place,
             query={"$expand": "all"},

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from stepwell.connectors.base import action, may_be_a_repeat
-from stepwell.connectors.clickup.protocol import ClickUpProtocol, segment
+from stepwell.connectors.clickup.protocol import ClickUpProtocol
 from stepwell.connectors.clickup.types import Webhook, webhook
+from stepwell.connectors.http import segment
 from stepwell.core.connections import Secret
 from stepwell.errors import InvalidOption
 

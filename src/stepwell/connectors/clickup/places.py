@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from stepwell.connectors.base import action
-from stepwell.connectors.clickup.protocol import ClickUpProtocol, segment
+from stepwell.connectors.clickup.protocol import ClickUpProtocol
 from stepwell.connectors.clickup.types import CustomField, Place, custom_field, place
+from stepwell.connectors.http import segment
 from stepwell.errors import InvalidOption
 
 

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from stepwell.connectors.clickup.types import UNIX_EPOCH
 from stepwell.connectors.errors import VendorRejected
-from stepwell.connectors.http import HttpConnector
-from stepwell.connectors.outcome import Answer, Done, Expired, Limited, Outcome, Rejected, standard_outcome
+from stepwell.connectors.http import HttpConnector, segment
+from stepwell.connectors.outcome import (
+    MAX_TOLD,
+    Answer,
+    Done,
+    Expired,
+    Limited,
+    Outcome,
+    Rejected,
+    http_date,
+    standard_outcome,
+)
 from stepwell.core.connections import Budget, Connection
-from stepwell.errors import InvalidOption, InvalidValue
+from stepwell.errors import InvalidOption
 
 REQUESTS_PER_MINUTE = 100  # of the plans up to Business; more is a setting of the connection
 MAX_UNIX_TIME = 2**37  # of what a header may say: the year 6325
@@ -94,11 +103,6 @@ class ClickUpProtocol(HttpConnector):
         return segment(found)
 
 
-def segment(id: str) -> str:
-    """An id as a part of a path: whatever it holds, it leads nowhere else."""
-    return quote(id, safe="")
-
-
 def _written(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -113,24 +117,14 @@ def _until_reset(answer: Answer, now: datetime) -> timedelta | None:
     text = answer.headers.get("x-ratelimit-reset", "")
     if not text.isdecimal():
         return None
-    delay = UNIX_EPOCH + timedelta(seconds=min(int(text), MAX_UNIX_TIME)) - _date(answer, now)
+    vendors_now = http_date(answer.headers.get("date", "")) or now
+    delay = UNIX_EPOCH + timedelta(seconds=min(int(text), MAX_UNIX_TIME)) - vendors_now
     return min(max(delay, timedelta(seconds=1)), WINDOW)
-
-
-def _date(answer: Answer, now: datetime) -> datetime:
-    try:
-        date = parsedate_to_datetime(answer.headers.get("date", ""))
-    except (ValueError, OverflowError):
-        return now
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _told(answer: Answer) -> tuple[str, str | None]:
     """The vendor's own words, and its code."""
-    try:
-        told = answer.json()
-    except InvalidValue:
-        told = None
-    if not isinstance(told, dict) or not isinstance(told.get("err"), str):
+    said = answer.said()
+    if not isinstance(said.get("err"), str):
         return answer.told(), None
-    return told["err"][:300], str(told.get("ECODE") or "") or None
+    return said["err"][:MAX_TOLD], str(said.get("ECODE") or "") or None

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from stepwell.connectors.base import action, action_key, may_be_a_repeat, not_before
-from stepwell.connectors.clickup.protocol import ClickUpProtocol, segment
+from stepwell.connectors.clickup.protocol import ClickUpProtocol
 from stepwell.connectors.clickup.types import (
     Comment,
     Task,
@@ -20,6 +20,7 @@ from stepwell.connectors.clickup.types import (
     moment,
     task,
 )
+from stepwell.connectors.http import segment
 from stepwell.errors import InvalidOption
 
 COMMENTS_PAGE = 25

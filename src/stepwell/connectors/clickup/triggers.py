@@ -68,11 +68,11 @@ def _items(raw: Any) -> list[Json]:
     return [item for item in items or [] if isinstance(item, dict)]
 
 
-def _facts(raw: Any, id: str) -> Json:
+def _facts(raw: Any, id_field: str) -> Json:
     items = _items(raw)
     last = items[-1] if items else {}
     return {
-        "id": None if not isinstance(raw, dict) or raw.get(id) is None else str(raw[id]),
+        "id": None if not isinstance(raw, dict) or raw.get(id_field) is None else str(raw[id_field]),
         "changes": [
             {
                 "id": str(item.get("id") or ""),
@@ -157,46 +157,39 @@ class ListEvent(ConnectorEvent[ObjectPayload]):
     """Something has happened to a list; `type` says what."""
 
     payload_type: ClassVar[Any] = ObjectPayload
+    id_field: ClassVar[str] = "list_id"
 
     @classmethod
     def payload_of(cls, raw: Any) -> Any:
-        return _facts(raw, "list_id")
+        return _facts(raw, cls.id_field)
 
 
 @dataclass(frozen=True)
 class FolderEvent(ListEvent):
     """Something has happened to a folder; `type` says what."""
 
-    @classmethod
-    def payload_of(cls, raw: Any) -> Any:
-        return _facts(raw, "folder_id")
+    id_field: ClassVar[str] = "folder_id"
 
 
 @dataclass(frozen=True)
 class SpaceEvent(ListEvent):
     """Something has happened to a space; `type` says what."""
 
-    @classmethod
-    def payload_of(cls, raw: Any) -> Any:
-        return _facts(raw, "space_id")
+    id_field: ClassVar[str] = "space_id"
 
 
 @dataclass(frozen=True)
 class GoalEvent(ListEvent):
     """Something has happened to a goal; `type` says what."""
 
-    @classmethod
-    def payload_of(cls, raw: Any) -> Any:
-        return _facts(raw, "goal_id")
+    id_field: ClassVar[str] = "goal_id"
 
 
 @dataclass(frozen=True)
 class KeyResultEvent(ListEvent):
     """Something has happened to a key result of a goal; `type` says what."""
 
-    @classmethod
-    def payload_of(cls, raw: Any) -> Any:
-        return _facts(raw, "key_result_id")
+    id_field: ClassVar[str] = "key_result_id"
 
 
 class TaskTriggers(FoundTasks):

@@ -9,12 +9,21 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from stepwell.connectors.http import HttpConnector, positive
-from stepwell.connectors.outcome import Answer, Done, Limited, Outcome, Rejected, retry_after, standard_outcome
+from stepwell.connectors.outcome import (
+    MAX_TOLD,
+    Answer,
+    Done,
+    Limited,
+    Outcome,
+    Rejected,
+    retry_after,
+    standard_outcome,
+)
 from stepwell.core.connections import Budget, Connection
-from stepwell.errors import InvalidOption, InvalidValue
+from stepwell.errors import InvalidOption
 
 API_VERSION = "2022-11-28"
 REQUESTS_PER_HOUR = 5_000  # of a user; apps and enterprises have more
@@ -75,11 +84,6 @@ def place(repository: str) -> str:
     return f"/repos/{repository}"
 
 
-def quoted(name: str) -> str:
-    """A name as one part of a path."""
-    return quote(name, safe="")
-
-
 def links(answer: Answer) -> dict[str, dict[str, str]]:
     """Where the header Link leads: the parameters of the queries for `next`, `last` and others (RFC 8288)."""
     found = _LINK.findall(answer.headers.get("link", ""))
@@ -121,13 +125,10 @@ def _left(answer: Answer) -> float | None:
 
 def _explained(answer: Answer, rejected: Rejected) -> Rejected:
     """The vendor's own words, with its list of what is wrong; the first `code` of it is for programs."""
-    try:
-        told = answer.json()
-    except InvalidValue:
+    said = answer.said()
+    if not said.get("message"):
         return rejected
-    if not isinstance(told, dict) or not told.get("message"):
-        return rejected
-    errors = [one if isinstance(one, dict) else {"message": one} for one in told.get("errors") or []]
+    errors = [one if isinstance(one, dict) else {"message": one} for one in said.get("errors") or []]
     details = [str(one.get("message") or " ".join(str(value) for value in one.values())) for one in errors]
-    reason = f"answered {answer.status}: {'; '.join([str(told['message']), *details])[:300]}"
+    reason = f"answered {answer.status}: {'; '.join([str(said['message']), *details])[:MAX_TOLD]}"
     return Rejected(reason, next((str(one["code"]) for one in errors if one.get("code")), None))

@@ -9,8 +9,9 @@ import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-from stepwell.connectors.github.protocol import GitHubProtocol, links, place, quoted
+from stepwell.connectors.github.protocol import GitHubProtocol, links, place
 from stepwell.connectors.github.types import Delivery, delivery
+from stepwell.connectors.http import segment
 from stepwell.core.dispatching import matches
 from stepwell.core.webhooks import Envelope, Found, FoundEvent
 from stepwell.errors import InvalidOption
@@ -59,7 +60,7 @@ class GitHubReconcile(GitHubProtocol):
                 f"connection '{self.connection_name()}' does not say which webhook to ask for lost deliveries: give it"
                 " the settings webhook_id, and repository or organization"
             )
-        owner = place(repository) if repository else f"/orgs/{quoted(str(organization))}"
+        owner = place(repository) if repository else f"/orgs/{segment(str(organization))}"
         return f"{owner}/hooks/{id}/deliveries"
 
     async def _sent_since(self, path: str, since: datetime) -> list[Delivery]:

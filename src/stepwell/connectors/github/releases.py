@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from stepwell.connectors.base import action, action_key, may_be_a_repeat, not_before
 from stepwell.connectors.github.marks import mark, marked
-from stepwell.connectors.github.protocol import GitHubProtocol, next_page, place, quoted
+from stepwell.connectors.github.protocol import GitHubProtocol, next_page, place
 from stepwell.connectors.github.types import Dispatched, Release, ReleasePage, WorkflowRun, release, workflow_run
+from stepwell.connectors.http import segment
 from stepwell.errors import InvalidOption
 
 KEY_INPUT = "stepwell_key"
@@ -19,7 +20,7 @@ class ReleaseActions(GitHubProtocol):
     @action(repeat="safe")
     async def get_release(self, repository: str, tag: str) -> Release:
         """The published release of a tag."""
-        path = f"{place(repository)}/releases/tags/{quoted(tag)}"
+        path = f"{place(repository)}/releases/tags/{segment(tag)}"
         return release((await self.api("GET", path, operation=f"get release {tag}")).json())
 
     @action(repeat="safe")
@@ -73,7 +74,7 @@ class ReleaseActions(GitHubProtocol):
         if KEY_INPUT in (inputs or {}):
             raise InvalidOption(f"the input {KEY_INPUT} is where our key goes; name yours otherwise")
         key = action_key("dispatch workflow")
-        path = f"{place(repository)}/actions/workflows/{quoted(workflow)}"
+        path = f"{place(repository)}/actions/workflows/{segment(workflow)}"
         if may_be_a_repeat() and (run := await self._run_with(key, path)) is not None:
             return Dispatched(run.id, run.raw)
         answer = await self.api(

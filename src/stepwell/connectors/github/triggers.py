@@ -131,6 +131,15 @@ def _common(raw: Any) -> Json:
     }
 
 
+def _authorship(part: Json) -> Json:
+    """Whose an issue, a comment or a pull request is, where it stands, and how new it is."""
+    return {
+        "author": login(part.get("user")),
+        "url": part.get("html_url"),
+        "updated_at": moment(part.get("updated_at")),
+    }
+
+
 @dataclass(frozen=True)
 class IssueEvent(ConnectorEvent[IssuePayload]):
     """Something has happened to an issue."""
@@ -144,9 +153,7 @@ class IssueEvent(ConnectorEvent[IssuePayload]):
             **_common(raw),
             **{name: issue.get(name) for name in ("number", "id", "title", "state")},
             "labels": [label.get("name") for label in issue.get("labels") or []],
-            "author": login(issue.get("user")),
-            "url": issue.get("html_url"),
-            "updated_at": moment(issue.get("updated_at")),
+            **_authorship(issue),
         }
 
 
@@ -165,9 +172,7 @@ class IssueCommentEvent(ConnectorEvent[IssueCommentPayload]):
             "is_pull_request": "pull_request" in issue,
             "id": comment.get("id"),
             "body": comment.get("body"),
-            "author": login(comment.get("user")),
-            "url": comment.get("html_url"),
-            "updated_at": moment(comment.get("updated_at")),
+            **_authorship(comment),
         }
 
 
@@ -187,9 +192,7 @@ class PullRequestEvent(ConnectorEvent[PullRequestPayload]):
             "is_draft": bool(pull.get("draft")),
             "head": _part(pull, "head").get("ref"),
             "base": _part(pull, "base").get("ref"),
-            "author": login(pull.get("user")),
-            "url": pull.get("html_url"),
-            "updated_at": moment(pull.get("updated_at")),
+            **_authorship(pull),
         }
 
 

@@ -25,21 +25,13 @@ with near as materialized (
     returning x.status, x.due_at is not null as is_due, x.is_awaited, x.finished_at is not null as has_ended
 ), parent as (
     update stepwell.execution x
-    set signals = x.signals + 1,
-        status = case when x.status = 'waiting' then 'pending' else x.status end,
-        due_at = case when x.status = 'waiting' then now() else x.due_at end
+    set {{wake}}
     from done d, near n
     where d.has_ended and n.is_parent and x.id = n.id and x.finished_at is null
     returning x.due_at <= now() as is_due
 ), children as (
     update stepwell.execution x
-    set cancel_requested_at = coalesce(x.cancel_requested_at, now()),
-        is_told = true, paused_at = null, paused_by = null,
-        cancel_reason = coalesce(x.cancel_reason, 'its parent has ended'),
-        reason = case when x.passes = 0 then 'its parent has ended' else 'is being cancelled' end,
-        status = case when x.passes = 0 then 'cancelled' when x.owner is null then 'pending' else x.status end,
-        due_at = case when x.owner is null and x.passes > 0 then now() end,
-        finished_at = case when x.passes = 0 then now() end
+    set {{orphan}}
     from done d, near n
     where d.has_ended and not n.is_parent and not n.is_it and x.id = n.id and x.finished_at is null
     returning x.due_at <= now() as is_due, x.is_awaited and x.finished_at is not null as is_awaited

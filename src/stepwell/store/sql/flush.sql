@@ -112,20 +112,12 @@ with me as materialized (
               (n.status = 'waiting' or n.is_undoable) and x.status = 'pending' as is_due
 ), woken as (
     update stepwell.execution x
-    set signals = x.signals + 1,
-        status = case when x.status = 'waiting' then 'pending' else x.status end,
-        due_at = case when x.status = 'waiting' then now() else x.due_at end
+    set {{wake}}
     where x.id = any(array(select id from news except select id from held where is_written)) and x.finished_at is null
     returning x.due_at <= now() as is_due
 ), orphaned as (
     update stepwell.execution x
-    set cancel_requested_at = coalesce(x.cancel_requested_at, now()),
-        is_told = true, paused_at = null, paused_by = null,
-        cancel_reason = coalesce(x.cancel_reason, 'its parent has ended'),
-        reason = case when x.passes = 0 then 'its parent has ended' else 'is being cancelled' end,
-        status = case when x.passes = 0 then 'cancelled' when x.owner is null then 'pending' else x.status end,
-        due_at = case when x.owner is null and x.passes > 0 then now() end,
-        finished_at = case when x.passes = 0 then now() end
+    set {{orphan}}
     where x.id = any(array(select id from doomed except select id from held where is_written)) and x.finished_at is null
     returning x.id, x.owner, x.due_at <= now() as is_due, x.is_awaited and x.finished_at is not null as is_awaited
 ), unregistered as (

@@ -56,25 +56,17 @@ with dead as (
            or (e.claimed_at < now() and not exists (select from stepwell.worker w where w.id = e.owner)))
     returning e.id, e.parent_id, e.is_called, e.status, e.is_awaited
 ), woken as (
-    update stepwell.execution e
-    set signals = e.signals + 1,
-        status = case when e.status = 'waiting' then 'pending' else e.status end,
-        due_at = case when e.status = 'waiting' then now() else e.due_at end
-    where e.id = any(array(select parent_id from freed where is_called and status <> 'pending' except select id from freed))
-      and e.finished_at is null
-    returning e.due_at <= now() as is_due
+    update stepwell.execution x
+    set {{wake}}
+    where x.id = any(array(select parent_id from freed where is_called and status <> 'pending' except select id from freed))
+      and x.finished_at is null
+    returning x.due_at <= now() as is_due
 ), orphaned as (
-    update stepwell.execution e
-    set cancel_requested_at = coalesce(e.cancel_requested_at, now()),
-        is_told = true, paused_at = null, paused_by = null,
-        cancel_reason = coalesce(e.cancel_reason, 'its parent has ended'),
-        reason = case when e.passes = 0 then 'its parent has ended' else 'is being cancelled' end,
-        status = case when e.passes = 0 then 'cancelled' when e.owner is null then 'pending' else e.status end,
-        due_at = case when e.owner is null and e.passes > 0 then now() end,
-        finished_at = case when e.passes = 0 then now() end
-    where e.id = any(array(select id from kin except select id from freed))
-      and e.is_called and e.parent_id in (select id from freed where status = 'cancelled') and e.finished_at is null
-    returning e.due_at <= now() as is_due, e.is_awaited and e.finished_at is not null as is_awaited
+    update stepwell.execution x
+    set {{orphan}}
+    where x.id = any(array(select id from kin except select id from freed))
+      and x.is_called and x.parent_id in (select id from freed where status = 'cancelled') and x.finished_at is null
+    returning x.due_at <= now() as is_due, x.is_awaited and x.finished_at is not null as is_awaited
 ), over as (
     delete from stepwell.wait w using freed f where f.status <> 'pending' and w.execution_id = f.id
 ), hint as (

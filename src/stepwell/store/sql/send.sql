@@ -34,9 +34,7 @@ with post as materialized (
     returning number
 ), woken as (
     update stepwell.execution x
-    set signals = x.signals + 1,
-        status = case when x.status = 'waiting' then 'pending' else x.status end,
-        due_at = case when x.status = 'waiting' then now() else x.due_at end,
+    set {{wake}},
         reason = case when x.status = 'waiting' then 'event ''' || $1::text || '''' else x.reason end
     from (
         select uuid_send(w.execution_id), w.execution_id,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import psycopg
 
 
@@ -24,3 +26,8 @@ class BinaryDumper(psycopg.adapt.Dumper):
 
 
 psycopg.adapters.register_dumper(Binary, BinaryDumper)
+
+
+def as_they_are(parameters: Iterable[bytes | None]) -> list[Binary | None]:
+    """The parameters of a statement, for psycopg; None is null."""
+    return [None if value is None else Binary(value) for value in parameters]

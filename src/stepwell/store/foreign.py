@@ -12,8 +12,9 @@ from psycopg.rows import tuple_row
 from stepwell.core.model import Created, NewEvent, NewExecution
 from stepwell.errors import InvalidOption
 from stepwell.store import rows
-from stepwell.store.asis import Binary, BinaryDumper
+from stepwell.store.asis import Binary, BinaryDumper, as_they_are
 from stepwell.store.statements import statement
+from stepwell.store.wire import Row
 
 
 class MemoryConnection:
@@ -34,28 +35,14 @@ async def create_on(connection: Any, new: Sequence[NewExecution], *, schema: str
     """As Store.create, inside the connection's transaction. Raises InvalidOption unless it is a psycopg connection."""
     if isinstance(connection, MemoryConnection):
         return connection.create(new)
-    if isinstance(connection, psycopg.Connection):
-        return await asyncio.to_thread(create_on_sync, connection, new, schema=schema)
-    if not isinstance(connection, psycopg.AsyncConnection):
-        raise _not_psycopg(connection)
-    parameters = _parameters(new)
-    cursor = psycopg.AsyncRawCursor(connection, row_factory=tuple_row)
-    _teach(cursor)
-    await cursor.execute(statement("create", schema).text, parameters, binary=True)
-    return rows.created_of(new, await cursor.fetchall())
+    return rows.created_of(new, await _run(connection, "create", rows.create_parameters(new), schema=schema))
 
 
 def create_on_sync(connection: Any, new: Sequence[NewExecution], *, schema: str) -> Sequence[Created]:
     """The same on a psycopg.Connection, without an event loop."""
     if isinstance(connection, MemoryConnection):
         return connection.create(new)
-    if not isinstance(connection, psycopg.Connection):
-        raise _not_psycopg(connection)
-    parameters = _parameters(new)
-    cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
-    _teach(cursor)
-    cursor.execute(statement("create", schema).text, parameters, binary=True)
-    return rows.created_of(new, cursor.fetchall())
+    return rows.created_of(new, _run_sync(connection, "create", rows.create_parameters(new), schema=schema))
 
 
 async def send_on(connection: Any, event: NewEvent, *, schema: str) -> bool:
@@ -65,34 +52,34 @@ async def send_on(connection: Any, event: NewEvent, *, schema: str) -> bool:
     """
     if isinstance(connection, MemoryConnection):
         return connection.send(event)
-    if isinstance(connection, psycopg.Connection):
-        return await asyncio.to_thread(send_on_sync, connection, event, schema=schema)
-    if not isinstance(connection, psycopg.AsyncConnection):
-        raise _not_psycopg(connection)
-    cursor = psycopg.AsyncRawCursor(connection, row_factory=tuple_row)
-    _teach(cursor)
-    await cursor.execute(statement("send_later", schema).text, _event_parameters(event), binary=True)
-    return bool(await cursor.fetchall())
+    return bool(await _run(connection, "send_later", rows.event_parameters(event), schema=schema))
 
 
 def send_on_sync(connection: Any, event: NewEvent, *, schema: str) -> bool:
     """The same on a psycopg.Connection, without an event loop."""
     if isinstance(connection, MemoryConnection):
         return connection.send(event)
+    return bool(_run_sync(connection, "send_later", rows.event_parameters(event), schema=schema))
+
+
+async def _run(connection: object, name: str, parameters: Sequence[bytes | None], *, schema: str) -> Sequence[Row]:
+    if isinstance(connection, psycopg.Connection):
+        return await asyncio.to_thread(_run_sync, connection, name, parameters, schema=schema)
+    if not isinstance(connection, psycopg.AsyncConnection):
+        raise _not_psycopg(connection)
+    cursor = psycopg.AsyncRawCursor(connection, row_factory=tuple_row)
+    _teach(cursor)
+    await cursor.execute(statement(name, schema).text, as_they_are(parameters), binary=True)
+    return await cursor.fetchall()
+
+
+def _run_sync(connection: object, name: str, parameters: Sequence[bytes | None], *, schema: str) -> Sequence[Row]:
     if not isinstance(connection, psycopg.Connection):
         raise _not_psycopg(connection)
     cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
     _teach(cursor)
-    cursor.execute(statement("send_later", schema).text, _event_parameters(event), binary=True)
-    return bool(cursor.fetchall())
-
-
-def _event_parameters(event: NewEvent) -> list[Binary | None]:
-    return [None if given is None else Binary(given) for given in rows.event_parameters(event)]
-
-
-def _parameters(new: Sequence[NewExecution]) -> list[Binary]:
-    return [Binary(parameter) for parameter in rows.create_parameters(new)]
+    cursor.execute(statement(name, schema).text, as_they_are(parameters), binary=True)
+    return cursor.fetchall()
 
 
 def _teach(cursor: psycopg.RawCursor[Any] | psycopg.AsyncRawCursor[Any]) -> None:

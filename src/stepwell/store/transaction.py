@@ -23,7 +23,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 from stepwell.core.model import NewCheckpoint, SessionId
 from stepwell.errors import DatabaseUnavailable, LeaseLost, StepTimeout
 from stepwell.store import binary
-from stepwell.store.asis import Binary
+from stepwell.store.asis import Binary, as_they_are
 from stepwell.store.base import Transaction
 from stepwell.store.connect import unavailable, without_settings
 from stepwell.store.statements import statement
@@ -202,15 +202,11 @@ def _give_up(pool: ConnectionPool[Any], connection: psycopg.Connection[Any], blo
     _put_back_sync(pool, connection, block)
 
 
-def _parameters(session: SessionId, checkpoint: NewCheckpoint) -> list[Binary]:
-    return [
-        Binary(session.bytes),
-        Binary(checkpoint.execution_id.bytes),
-        Binary(checkpoint.key.encode()),
-        Binary(checkpoint.kind.encode()),
-        Binary(binary.int4(checkpoint.digest)),
-        Binary(checkpoint.value),
-    ]
+def _parameters(session: SessionId, checkpoint: NewCheckpoint) -> list[Binary | None]:
+    """For `record.sql`."""
+    digest = binary.int4(checkpoint.digest)
+    key, kind = checkpoint.key.encode(), checkpoint.kind.encode()
+    return as_they_are((session.bytes, checkpoint.execution_id.bytes, key, kind, digest, checkpoint.value))
 
 
 class _AsyncTransaction:

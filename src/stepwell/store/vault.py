@@ -22,7 +22,7 @@ from stepwell.core.vault import (
 )
 from stepwell.errors import DatabaseUnavailable
 from stepwell.store import binary
-from stepwell.store.asis import Binary
+from stepwell.store.asis import as_they_are
 from stepwell.store.base import Renewal
 from stepwell.store.catalog import Run
 from stepwell.store.connect import Route, unavailable
@@ -87,13 +87,7 @@ class PostgresVault:
                 new.name.encode(),
                 new.connector.encode(),
                 binary.maybe_text(new.application),
-                _json(new.settings),
-                new.credentials,
-                new.hook_secrets,
-                new.status.encode(),
-                binary.maybe_text(new.error),
-                binary.maybe_timestamptz(new.expires_at),
-                binary.maybe_timestamptz(new.refreshed_at),
+                *_state_parameters(new),
             )
         )
 
@@ -198,8 +192,7 @@ class _PostgresRenewal:
     async def _run(self, name: str, *parameters: bytes | None) -> Sequence[Row]:
         """Our statements, whose answers are read in binary as on any wire: times without the session's zone (F76)."""
         cursor = psycopg.AsyncRawCursor(self._own)
-        bound = [None if value is None else Binary(value) for value in parameters]
-        await cursor.execute(statement(name, self._schema).text, bound, binary=True)
+        await cursor.execute(statement(name, self._schema).text, as_they_are(parameters), binary=True)
         return await cursor.fetchall() if cursor.description else []
 
 
@@ -208,15 +201,22 @@ def change_parameters(changed: StoredConnection, *, has_hooks_changed: bool) -> 
     return [
         changed.name.encode(),
         binary.int8(changed.revision),
-        _json(changed.settings),
-        changed.credentials,
-        changed.hook_secrets,
-        changed.status.encode(),
-        binary.maybe_text(changed.error),
-        binary.maybe_timestamptz(changed.expires_at),
-        binary.maybe_timestamptz(changed.refreshed_at),
+        *_state_parameters(changed),
         binary.maybe_text(changed.application),
         binary.boolean(has_hooks_changed),
+    ]
+
+
+def _state_parameters(row: StoredConnection) -> list[bytes | None]:
+    """What both `add_connection.sql` and `change_connection.sql` set, in their order."""
+    return [
+        _json(row.settings),
+        row.credentials,
+        row.hook_secrets,
+        row.status.encode(),
+        binary.maybe_text(row.error),
+        binary.maybe_timestamptz(row.expires_at),
+        binary.maybe_timestamptz(row.refreshed_at),
     ]
 
 

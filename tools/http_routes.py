@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from stepwell.server.documents import Which
+from stepwell.server.fields import Which
 from stepwell.server.routes import Route
 from stepwell.server.table import TABLE
 

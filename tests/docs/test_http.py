@@ -6,7 +6,7 @@ import re
 
 from stepwell.core.payload import MAX_DEPTH
 from stepwell.core.tokens import Scope
-from stepwell.server import bodies, documents, endpoint, executions, hurried, problems, serve, sse
+from stepwell.server import bodies, endpoint, executions, fields, hurried, problems, serve, sse
 from tests.docs.pages import page
 from tools.http_routes import tables, written_in
 
@@ -43,7 +43,7 @@ def test_limits_are_those_of_the_code() -> None:
     assert f"after {sse.LIFE_SECONDS / 60:g} minutes, and {endpoint.MAX_STREAMS}" in live
     assert f"{executions.MAX_STARTS:,} `inputs`" in routes
     assert f"{executions.MAX_WAIT_SECONDS:g} seconds at most" in routes
-    assert f"({documents.DEFAULT_PAGE}, at most {documents.MAX_PAGE:,})" in HTTP.section("## Pages")
+    assert f"({fields.DEFAULT_PAGE}, at most {fields.MAX_PAGE:,})" in HTTP.section("## Pages")
 
 
 def test_default_address_is_that_of_the_code() -> None:

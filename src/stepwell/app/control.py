@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, Unpack
 from uuid import UUID
 
-from stepwell.app.checks import checked_filter, execution_id_of
+from stepwell.app.checks import checked_filter, checked_limit, execution_id_of
 from stepwell.app.filters import FilterOptions, filter_of
 from stepwell.app.handle import Handle
 from stepwell.app.opening import Opening
@@ -24,7 +24,6 @@ from stepwell.runtime.sending import encoded
 from stepwell.store.identity import new_id
 
 BULK_PAGE = 500  # executions that a bulk call looks at with one statement
-MAX_AUDIT_PAGE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +142,8 @@ class ControlCalls(Opening):
 
         `before` is the number of the last one of the page before.
         """
-        if not 1 <= limit <= MAX_AUDIT_PAGE:
-            raise InvalidOption(f"limit is {limit}, use 1 to {MAX_AUDIT_PAGE:,} and `before` for the next page")
         identity = None if execution_id is None else execution_id_of(execution_id)
-        return await (await self._open()).audits(identity, before=before, limit=limit)
+        return await (await self._open()).audits(identity, before=before, limit=checked_limit(limit))
 
     async def cancel_many(
         self,

@@ -23,7 +23,7 @@ from stepwell.errors import (
     UnknownStep,
     UnknownWorkflow,
 )
-from stepwell.server.documents import Text, Which
+from stepwell.server.fields import Text, Which
 from stepwell.server.problems import invalid
 from stepwell.server.queries import given
 from stepwell.server.routes import Answer, Call, Header, Route

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from stepwell.core.accounts import ApplicationInfo, ConnectionInfo
 from stepwell.core.tokens import Scope
-from stepwell.core.vault import ApplicationKind, ConnectionStatus
+from stepwell.core.vault import ApplicationKind
 from stepwell.errors import InvalidOption, UnknownApplication, UnknownConnection, Unsealable
-from stepwell.server.documents import Text
+from stepwell.server import documents
+from stepwell.server.fields import Text
 from stepwell.server.queries import given
 from stepwell.server.routes import Answer, Call, Route
 
@@ -24,29 +23,10 @@ Secrets = Annotated[dict[Text, SecretText], Meta(max_length=100)]
 # --- connections --------------------------------------------------------------------------------------------------
 
 
-class Connection(msgspec.Struct):
-    """A connection without its secrets: `status` says whether it can be used, and `error` why not.
-
-    `check_error` is what the last check, at `checked_at`, has met.
-    """
-
-    name: str
-    connector: str
-    application: str | None
-    settings: dict[str, str]
-    status: ConnectionStatus
-    error: str | None
-    expires_at: datetime | None
-    refreshed_at: datetime | None
-    checked_at: datetime | None
-    check_error: str | None
-    has_hook_secrets: bool
-
-
 class Connections(msgspec.Struct):
     """Connections by their names."""
 
-    connections: list[Connection]
+    connections: list[documents.Connection]
 
 
 class AddConnection(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -62,17 +42,17 @@ class AddConnection(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 async def list_connections(call: Call) -> Connections:
     """List connections: whether each can be used, and why not."""
-    return Connections([_connection(one) for one in await call.app.connections.list()])
+    return Connections([documents.connection(one) for one in await call.app.connections.list()])
 
 
-async def get_connection(call: Call, name: Text) -> Connection:
+async def get_connection(call: Call, name: Text) -> documents.Connection:
     """Look at a connection, without its secrets."""
-    return _connection(await call.app.connections.get(name))
+    return documents.connection(await call.app.connections.get(name))
 
 
-async def add_connection(call: Call, body: AddConnection) -> Connection:
+async def add_connection(call: Call, body: AddConnection) -> documents.Connection:
     """Store the credentials of an account."""
-    return _connection(
+    return documents.connection(
         await call.app.connections.add(
             body.name,
             body.connector,
@@ -90,9 +70,9 @@ class ChangeConnection(msgspec.Struct, forbid_unknown_fields=True):
     settings: Annotated[dict[Text, str | None], Meta(max_length=100)]
 
 
-async def change_connection(call: Call, name: Text, body: ChangeConnection) -> Connection:
+async def change_connection(call: Call, name: Text, body: ChangeConnection) -> documents.Connection:
     """Set settings of a connection; the others stay."""
-    return _connection(await call.app.connections.change(name, body.settings))
+    return documents.connection(await call.app.connections.change(name, body.settings))
 
 
 class RotateConnection(msgspec.Struct, forbid_unknown_fields=True):
@@ -101,9 +81,9 @@ class RotateConnection(msgspec.Struct, forbid_unknown_fields=True):
     secrets: Secrets
 
 
-async def rotate_connection(call: Call, name: Text, body: RotateConnection) -> Connection:
+async def rotate_connection(call: Call, name: Text, body: RotateConnection) -> documents.Connection:
     """Set secrets of a connection; the others stay. What waits for it goes on."""
-    return _connection(await call.app.connections.rotate(name, body.secrets))
+    return documents.connection(await call.app.connections.rotate(name, body.secrets))
 
 
 class RotateHookSecret(msgspec.Struct, forbid_unknown_fields=True):
@@ -113,24 +93,25 @@ class RotateHookSecret(msgspec.Struct, forbid_unknown_fields=True):
     keep: Annotated[int, Meta(ge=0, le=9)] = 1
 
 
-async def rotate_hook_secret(call: Call, name: Text, body: RotateHookSecret) -> Connection:
+async def rotate_hook_secret(call: Call, name: Text, body: RotateHookSecret) -> documents.Connection:
     """Verify a connection's webhooks by another secret, and still by the one before."""
-    return _connection(await call.app.connections.rotate_hook_secret(name, body.secret or None, keep=body.keep))
+    connections = call.app.connections
+    return documents.connection(await connections.rotate_hook_secret(name, body.secret or None, keep=body.keep))
 
 
-async def test_connection(call: Call, name: Text) -> Connection:
+async def test_connection(call: Call, name: Text) -> documents.Connection:
     """Try a connection's credentials, and remember what that has met."""
-    return _connection(await call.app.connections.test(name))
+    return documents.connection(await call.app.connections.test(name))
 
 
-async def enable_connection(call: Call, name: Text) -> Connection:
+async def enable_connection(call: Call, name: Text) -> documents.Connection:
     """Let a connection be used, or tried, again; what waits for it goes on."""
-    return _connection(await call.app.connections.enable(name))
+    return documents.connection(await call.app.connections.enable(name))
 
 
-async def disable_connection(call: Call, name: Text) -> Connection:
+async def disable_connection(call: Call, name: Text) -> documents.Connection:
     """Let nothing use a connection: steps that need it park, its webhooks are refused."""
-    return _connection(await call.app.connections.disable(name))
+    return documents.connection(await call.app.connections.disable(name))
 
 
 async def remove_connection(call: Call, name: Text) -> Answer[None]:
@@ -157,27 +138,13 @@ async def authorise_connection(call: Call, name: Text, body: Authorise = Authori
     return Consent(consent.url)
 
 
-def _connection(one: ConnectionInfo) -> Connection:
-    facts = {name: getattr(one, name) for name in Connection.__struct_fields__}
-    return Connection(**{**facts, "settings": dict(one.settings)})
-
-
 # --- applications -------------------------------------------------------------------------------------------------
-
-
-class Application(msgspec.Struct):
-    """What connections belong to, without its secrets."""
-
-    name: str
-    connector: str
-    kind: ApplicationKind
-    settings: dict[str, str]
 
 
 class Applications(msgspec.Struct):
     """Applications by their names."""
 
-    applications: list[Application]
+    applications: list[documents.Application]
 
 
 class AddApplication(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -192,17 +159,17 @@ class AddApplication(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 async def list_applications(call: Call) -> Applications:
     """List applications."""
-    return Applications([_application(one) for one in await call.app.applications.list()])
+    return Applications([documents.application(one) for one in await call.app.applications.list()])
 
 
-async def get_application(call: Call, name: Text) -> Application:
+async def get_application(call: Call, name: Text) -> documents.Application:
     """Look at an application, without its secrets."""
-    return _application(await call.app.applications.get(name))
+    return documents.application(await call.app.applications.get(name))
 
 
-async def add_application(call: Call, body: AddApplication) -> Application:
+async def add_application(call: Call, body: AddApplication) -> documents.Application:
     """Store an application."""
-    return _application(
+    return documents.application(
         await call.app.applications.add(
             body.name, body.connector, kind=body.kind, settings=body.settings, secrets=body.secrets
         )
@@ -216,9 +183,9 @@ class ChangeApplication(msgspec.Struct, forbid_unknown_fields=True):
     secrets: Secrets = {}
 
 
-async def change_application(call: Call, name: Text, body: ChangeApplication) -> Application:
+async def change_application(call: Call, name: Text, body: ChangeApplication) -> documents.Application:
     """Set settings and secrets of an application. A client secret that is replaced still verifies webhooks."""
-    return _application(await call.app.applications.change(name, **given(body)))
+    return documents.application(await call.app.applications.change(name, **given(body)))
 
 
 async def remove_application(call: Call, name: Text) -> Answer[None]:
@@ -227,31 +194,18 @@ async def remove_application(call: Call, name: Text) -> Answer[None]:
     return Answer(None)
 
 
-def _application(one: ApplicationInfo) -> Application:
-    return Application(one.name, one.connector, one.kind, dict(one.settings))
-
-
 # --- keys ---------------------------------------------------------------------------------------------------------
-
-
-class Key(msgspec.Struct):
-    """A key that encrypts what is stored: whether this server has it, and how many values it has encrypted."""
-
-    id: str
-    is_here: bool
-    is_newest: bool
-    values: int
 
 
 class Keys(msgspec.Struct):
     """The keys of this server, the newest first, then those that stored values need and it has not."""
 
-    keys: list[Key]
+    keys: list[documents.Key]
 
 
 async def list_keys(call: Call) -> Keys:
     """List the keys that encrypt credentials."""
-    return Keys([Key(one.id, one.is_here, one.is_newest, one.values) for one in await call.app.keys.list()])
+    return Keys([documents.key(one) for one in await call.app.keys.list()])
 
 
 class Rotated(msgspec.Struct):

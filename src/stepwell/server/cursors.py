@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from stepwell.server.problems import invalid
 
@@ -26,8 +28,18 @@ def cursor_after(place: object, *, of: object) -> str:
     return urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("=")
 
 
-def place_of(cursor: str, kind: type[T], *, of: object) -> T:
-    """The place to go on after. Raises Refusal for what is no cursor of this listing."""
+def page_of(
+    found: Sequence[T], place: Callable[[T], object], *, limit: int, of: object
+) -> tuple[Sequence[T], str | None]:
+    """At most `limit` of what was found, and the cursor of the next page if that is not all: ask for one more."""
+    page = found[:limit]
+    return page, cursor_after(place(page[-1]), of=of) if len(found) > limit else None
+
+
+def place_of(cursor: str | UnsetType, kind: type[T], *, of: object) -> T | None:
+    """The place to go on after; None for the first page. Raises Refusal for what is no cursor of this listing."""
+    if cursor is UNSET:
+        return None
     try:
         text = urlsafe_b64decode(cursor[:MAX_LENGTH] + "=" * (-len(cursor) % 4))
         known = msgspec.json.decode(text, type=_Cursor)

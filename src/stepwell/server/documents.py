@@ -1,49 +1,33 @@
-"""What the API shows, as types: the names of their fields are those of the App and of `--json` on the command line."""
+"""What the API shows, as types. The command line shows the same with `--json`, under the names that the App has."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, UnsetType
+from msgspec import Raw
 
 from stepwell.app.payloads import as_json
-from stepwell.core import model
+from stepwell.core import accounts, model, tokens, webhooks
+from stepwell.core import schedule as schedules
 from stepwell.core.payload import unpack
 from stepwell.core.status import Status
-from stepwell.core.texts import MAX_KEY_LENGTH, MAX_TAGS
+from stepwell.core.vault import ApplicationKind, ConnectionStatus
 from stepwell.errors import InvalidValue
 from stepwell.stored_failures import decode_failure
 
-MAX_PAGE = 1_000
-DEFAULT_PAGE = 100
-
-Text = Annotated[str, Meta(min_length=1, max_length=MAX_KEY_LENGTH, pattern=r"^[^\x00]*$")]
-Tag = Annotated[str, Meta(min_length=1, max_length=MAX_KEY_LENGTH, pattern=r"^[^\x00\n]*$")]
-Tags = Annotated[list[Tag], Meta(max_length=MAX_TAGS)]
-Moment = Annotated[datetime, Meta(tz=True)]
-Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE, description="How many at most.")]
-Cursor = Annotated[str, Meta(max_length=4_000, description="`next` of the page before.")]
-Duration = Annotated[
-    str, Meta(pattern=r"^(\d{1,9}(\.\d{1,9})?(ms|s|m|h|d|w))+$", max_length=100, examples=["30s", "10m", "24h", "7d"])
-]
+Document = TypeVar("Document", bound=msgspec.Struct)
 
 
-class Which(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Which executions are meant: all that is given must hold. Times are from `after` on and earlier than `before`."""
+def _document(kind: type[Document], one: object, **other: Any) -> Document:
+    """What has the names of the thing itself, but for `other`."""
+    names = [name for name in kind.__struct_fields__ if name not in other]
+    return kind(**{name: getattr(one, name) for name in names}, **other)
 
-    status: Annotated[list[Status], Meta(min_length=1)] | UnsetType = UNSET
-    workflow: Text | UnsetType = UNSET
-    key: Text | UnsetType = UNSET
-    tags: Annotated[list[Tag], Meta(min_length=1, max_length=MAX_TAGS)] | UnsetType = UNSET
-    parent: UUID | UnsetType = UNSET
-    created_after: Moment | UnsetType = UNSET
-    created_before: Moment | UnsetType = UNSET
-    finished_after: Moment | UnsetType = UNSET
-    finished_before: Moment | UnsetType = UNSET
-    text: Text | UnsetType = UNSET
+
+# --- executions ---------------------------------------------------------------------------------------------------
 
 
 class Failure(msgspec.Struct):
@@ -53,6 +37,17 @@ class Failure(msgspec.Struct):
     message: str
     traceback: str
     causes: list[str]
+
+
+def failure(data: bytes | None) -> Failure | None:
+    """A stored failure; one that is damaged says so."""
+    if data is None:
+        return None
+    try:
+        known = decode_failure(unpack(data))
+    except (InvalidValue, msgspec.MsgspecError) as error:
+        return Failure("unreadable", str(error), "", [])
+    return Failure(known.type, known.message, known.traceback, list(known.causes))
 
 
 class Execution(msgspec.Struct, kw_only=True):
@@ -78,12 +73,23 @@ class Execution(msgspec.Struct, kw_only=True):
     finished_at: datetime | None
 
 
+def execution(one: model.Execution) -> Execution:
+    """As a listing has it."""
+    return _document(Execution, one, tags=list(one.tags))
+
+
 class ExecutionDetails(Execution, kw_only=True):
     """An execution with its input, and with its result or its error once it has ended."""
 
     input: Raw
     result: Raw
     error: Failure | None
+
+
+def details(one: model.Execution) -> ExecutionDetails:
+    """All of it."""
+    payloads = {"input": as_json(one.input), "result": as_json(one.result), "error": failure(one.error)}
+    return _document(ExecutionDetails, one, tags=list(one.tags), **payloads)
 
 
 class Step(msgspec.Struct):
@@ -98,6 +104,18 @@ class Step(msgspec.Struct):
     value: Raw
 
 
+def step(record: model.StepRecord) -> Step:
+    """One stored outcome or failed attempt."""
+    return _document(Step, record, step=record.key, state=state_of(record), value=as_json(record.value))
+
+
+def state_of(record: model.StepRecord) -> str:
+    """completed, failed, or attempt failed."""
+    if record.retry_at is not None:
+        return "attempt failed"
+    return "failed" if record.is_failure else "completed"
+
+
 class Wait(msgspec.Struct):
     """A step of an execution waits for the next event of this name: with this key, or sent to the execution itself."""
 
@@ -110,42 +128,197 @@ class Wait(msgspec.Struct):
     due_at: datetime | None
 
 
-def execution(one: model.Execution) -> Execution:
-    """As a listing has it."""
-    return Execution(**_facts(one))
-
-
-def details(one: model.Execution) -> ExecutionDetails:
-    """All of it."""
-    return ExecutionDetails(
-        **_facts(one), input=as_json(one.input), result=as_json(one.result), error=failure(one.error)
-    )
-
-
-def _facts(one: model.Execution) -> dict[str, Any]:
-    facts = {name: getattr(one, name) for name in Execution.__struct_fields__}
-    return {**facts, "tags": list(one.tags)}
-
-
-def failure(data: bytes | None) -> Failure | None:
-    """A stored failure; one that is damaged says so."""
-    if data is None:
-        return None
-    try:
-        known = decode_failure(unpack(data))
-    except (InvalidValue, msgspec.MsgspecError) as error:
-        return Failure("unreadable", str(error), "", [])
-    return Failure(known.type, known.message, known.traceback, list(known.causes))
-
-
-def step(record: model.StepRecord) -> Step:
-    """One stored outcome or failed attempt."""
-    state = "attempt failed" if record.retry_at else "failed" if record.is_failure else "completed"
-    return Step(
-        record.key, record.kind, state, record.attempt, record.recorded_at, record.retry_at, as_json(record.value)
-    )
-
-
 def wait(record: model.WaitRecord) -> Wait:
     """Who waits for what."""
-    return Wait(*(getattr(record, name) for name in Wait.__struct_fields__))
+    return _document(Wait, record)
+
+
+class Act(msgspec.Struct):
+    """What somebody did to an execution. `by` is the name of a token, or what the caller said."""
+
+    number: int
+    done_at: datetime
+    execution_id: UUID
+    by: str
+    action: str
+    detail: str | None
+
+
+def act(record: model.AuditRecord) -> Act:
+    """Who did what."""
+    return _document(Act, record, by=record.actor)
+
+
+# --- what starts them ---------------------------------------------------------------------------------------------
+
+
+class Event(msgspec.Struct):
+    """An accepted event that is kept. Sent inside a transaction just now it has no time yet."""
+
+    name: str
+    key: str | None
+    execution_id: UUID | None
+    id: str | None
+    sent_at: datetime | None
+    payload: Raw
+
+
+def event(record: model.EventRecord) -> Event:
+    """With its payload."""
+    return _document(Event, record, payload=as_json(record.payload))
+
+
+class Schedule(msgspec.Struct):
+    """A schedule: `state` is active, paused, or off when the code no longer declares it."""
+
+    id: str
+    workflow: str
+    queue: str
+    state: str
+    times: str
+    catch_up: str
+    max_catch_up: int
+    overlap: str
+    jitter_seconds: float
+    next_at: datetime | None
+    last_at: datetime | None
+    paused_at: datetime | None
+    running: int
+    why: str | None
+
+
+def schedule(one: schedules.Schedule) -> Schedule:
+    """When it starts an execution next, and why not."""
+    return _document(
+        Schedule,
+        one,
+        times=str(one.timing),
+        catch_up=one.policy.catch_up,
+        max_catch_up=one.policy.max_catch_up,
+        overlap=one.policy.overlap,
+        jitter_seconds=one.policy.jitter.total_seconds(),
+        why=one.note,
+    )
+
+
+class Hook(msgspec.Struct):
+    """A trigger by webhooks. In `types`, `*` stands for any text; without a `connection` it takes those of all."""
+
+    id: str
+    workflow: str
+    queue: str
+    source: str
+    types: list[str]
+    connection: str | None
+
+
+def hook(one: webhooks.HookSpec) -> Hook:
+    """What it takes, and what it starts."""
+    return _document(Hook, one, types=list(one.types))
+
+
+class Delivery(msgspec.Struct, kw_only=True):
+    """An accepted delivery, without what it said. `duplicates` were answered as it was, and started nothing.
+
+    `is_reconciled`: it was not delivered, but found by asking.
+    """
+
+    id: UUID
+    received_at: datetime
+    source: str
+    connection: str | None
+    type: str
+    dedupe_key: str
+    subject: str | None
+    executions: list[UUID]
+    duplicates: int
+    is_reconciled: bool
+
+
+def delivery(one: webhooks.Delivery) -> Delivery:
+    """As a listing has it."""
+    return _document(Delivery, one, executions=list(one.executions))
+
+
+# --- accounts, and who may use the API ----------------------------------------------------------------------------
+
+
+class Connection(msgspec.Struct):
+    """A connection without its secrets: `status` says whether it can be used, and `error` why not.
+
+    `check_error` is what the last check, at `checked_at`, has met.
+    """
+
+    name: str
+    connector: str
+    application: str | None
+    settings: dict[str, str]
+    status: ConnectionStatus
+    error: str | None
+    expires_at: datetime | None
+    refreshed_at: datetime | None
+    checked_at: datetime | None
+    check_error: str | None
+    has_hook_secrets: bool
+
+
+def connection(one: accounts.ConnectionInfo) -> Connection:
+    """Whether it can be used, and why not."""
+    return _document(Connection, one, settings=dict(one.settings))
+
+
+class Application(msgspec.Struct):
+    """What connections belong to, without its secrets."""
+
+    name: str
+    connector: str
+    kind: ApplicationKind
+    settings: dict[str, str]
+
+
+def application(one: accounts.ApplicationInfo) -> Application:
+    """Without its secrets."""
+    return _document(Application, one, settings=dict(one.settings))
+
+
+class Key(msgspec.Struct):
+    """A key that encrypts what is stored: whether this server has it, and how many values it has encrypted."""
+
+    id: str
+    is_here: bool
+    is_newest: bool
+    values: int
+
+
+def key(one: accounts.KeyInfo) -> Key:
+    """By its id; the key itself is shown by nothing."""
+    return _document(Key, one)
+
+
+class Token(msgspec.Struct, kw_only=True):
+    """A token. Its text is shown once, when it is created. `last_used_at` is exact to a minute."""
+
+    name: str
+    scope: tokens.Scope
+    created_by: str
+    created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime | None
+    revoked_by: str | None
+    revoked_at: datetime | None
+
+
+def token(one: tokens.Token) -> Token:
+    """Without its text."""
+    return _document(Token, one)
+
+
+class Issued(Token, kw_only=True):
+    """A new token: `token` is its text, which is shown this once."""
+
+    token: str
+
+
+def issued(one: tokens.IssuedToken) -> Issued:
+    """With its text."""
+    return _document(Issued, one.token, token=one.secret.reveal())

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from stepwell.app.payloads import as_json, to_store
+from stepwell.app.payloads import to_store
 from stepwell.core.events import address
 from stepwell.core.payload import is_same
 from stepwell.core.tokens import Scope
 from stepwell.errors import InvalidOption, InvalidValue, PayloadTooLarge, UnknownExecution
 from stepwell.server import documents
-from stepwell.server.documents import DEFAULT_PAGE, Limit, Text
 from stepwell.server.executions import IDEMPOTENCY_KEY, idempotency_key
+from stepwell.server.fields import DEFAULT_PAGE, Limit, Text
 from stepwell.server.histories import Waits
 from stepwell.server.problems import Refusal
 from stepwell.server.queries import given
@@ -75,21 +74,10 @@ async def _refuse_other_payload(call: Call, body: NewEvent, identity: str | None
             )
 
 
-class Event(msgspec.Struct):
-    """An accepted event that is kept. Sent inside a transaction just now it has no time yet."""
-
-    name: str
-    key: str | None
-    execution_id: UUID | None
-    id: str | None
-    sent_at: datetime | None
-    payload: Raw
-
-
 class Events(msgspec.Struct):
     """Events, newest first."""
 
-    events: list[Event]
+    events: list[documents.Event]
 
 
 class EventFilter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -102,9 +90,7 @@ class EventFilter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 async def list_events(call: Call, query: EventFilter) -> Events:
     """List the newest events that are kept."""
     found = await call.app.events(**given(query))
-    return Events(
-        [Event(one.name, one.key, one.execution_id, one.id, one.sent_at, as_json(one.payload)) for one in found]
-    )
+    return Events([documents.event(one) for one in found])
 
 
 class WaitFilter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -23,8 +23,8 @@ from stepwell.errors import (
 )
 from stepwell.server import documents
 from stepwell.server.bodies import LARGE_BODY_BYTES
-from stepwell.server.cursors import cursor_after, place_of
-from stepwell.server.documents import DEFAULT_PAGE, Cursor, Duration, Limit, Moment, Tags, Text, Which
+from stepwell.server.cursors import page_of, place_of
+from stepwell.server.fields import DEFAULT_PAGE, Cursor, Duration, Limit, Moment, Tags, Text, Which
 from stepwell.server.problems import invalid
 from stepwell.server.queries import given
 from stepwell.server.routes import Answer, Call, Header, Route
@@ -161,11 +161,10 @@ async def list_executions(call: Call, query: Listing) -> Page:
     it.
     """
     which = given(query, "limit", "cursor")
-    before = None if query.cursor is UNSET else place_of(query.cursor, UUID, of=which)
+    before = place_of(query.cursor, UUID, of=which)
     found = await call.app.list(before=before, limit=query.limit + 1, **which)
-    page = found[: query.limit]
-    has_more = len(found) > query.limit
-    return Page([documents.execution(one) for one in page], cursor_after(page[-1].id, of=which) if has_more else None)
+    page, following = page_of(found, lambda one: one.id, limit=query.limit, of=which)
+    return Page([documents.execution(one) for one in page], following)
 
 
 class Counts(msgspec.Struct):

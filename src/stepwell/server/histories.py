@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -10,13 +9,12 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from stepwell.app.payloads import as_json
-from stepwell.core import model
 from stepwell.core.model import ExecutionId
 from stepwell.core.tokens import Scope
 from stepwell.errors import InvalidOption, UnknownExecution
 from stepwell.server import documents
-from stepwell.server.cursors import cursor_after, place_of
-from stepwell.server.documents import DEFAULT_PAGE, Cursor, Limit
+from stepwell.server.cursors import cursor_after, page_of, place_of
+from stepwell.server.fields import DEFAULT_PAGE, MAX_PAGE, Cursor, Limit
 from stepwell.server.routes import Call, Route
 
 # of places in cursors, which anybody can make up: what the database could not take is none
@@ -41,10 +39,9 @@ async def list_steps(call: Call, execution_id: UUID, query: Paging) -> Steps:
     """List an execution's stored outcomes and failed attempts."""
     store, of = (await call.app.open()).store, ["steps", execution_id]
     await call.app.get(execution_id)
-    after = None if query.cursor is UNSET else place_of(query.cursor, tuple[Key, Attempt], of=of)
+    after = place_of(query.cursor, tuple[Key, Attempt], of=of)
     found = await store.steps(ExecutionId(execution_id), after=after, limit=query.limit + 1)
-    page = found[: query.limit]
-    following = cursor_after((page[-1].key, page[-1].attempt), of=of) if len(found) > query.limit else None
+    page, following = page_of(found, lambda one: (one.key, one.attempt), limit=query.limit, of=of)
     return Steps([documents.step(record) for record in page], following)
 
 
@@ -83,7 +80,7 @@ async def list_items(call: Call, execution_id: UUID, query: MapPaging) -> Items:
     """List the stored items of a map, by their index."""
     store, of = (await call.app.open()).store, ["items", execution_id, query.map]
     await call.app.get(execution_id)
-    after = None if query.cursor is UNSET else place_of(query.cursor, Number, of=of)
+    after = place_of(query.cursor, Number, of=of)
     page: list[Item] = []
     async for index, one in store.items(ExecutionId(execution_id), query.map, after=after):
         if len(page) == query.limit:
@@ -101,25 +98,14 @@ class Waits(msgspec.Struct):
 async def list_waits_of(call: Call, execution_id: UUID) -> Waits:
     """List the events that an execution waits for."""
     await call.app.get(execution_id)
-    found = await call.app.waits(execution_id=execution_id, limit=documents.MAX_PAGE)
+    found = await call.app.waits(execution_id=execution_id, limit=MAX_PAGE)
     return Waits([documents.wait(one) for one in found])
-
-
-class Act(msgspec.Struct):
-    """What somebody did to an execution. `by` is the name of a token, or what the caller said."""
-
-    number: int
-    done_at: datetime
-    execution_id: UUID
-    by: str
-    action: str
-    detail: str | None
 
 
 class Audit(msgspec.Struct):
     """What was done, newest first. `next` is the cursor of the next page, if there is one."""
 
-    audit: list[Act]
+    audit: list[documents.Act]
     next: str | None
 
 
@@ -136,14 +122,10 @@ async def audit_of(call: Call, execution_id: UUID, query: Paging) -> Audit:
 
 async def _audit(call: Call, execution_id: UUID | None, query: Paging) -> Audit:
     of = ["audit", execution_id]
-    before = None if query.cursor is UNSET else place_of(query.cursor, Number, of=of)
+    before = place_of(query.cursor, Number, of=of)
     found = await call.app.audit(execution_id, before=before, limit=query.limit + 1)
-    page = found[: query.limit]
-    return Audit([_act(one) for one in page], cursor_after(page[-1].number, of=of) if len(found) > len(page) else None)
-
-
-def _act(one: model.AuditRecord) -> Act:
-    return Act(one.number, one.done_at, one.execution_id, one.actor, one.action, one.detail)
+    page, following = page_of(found, lambda one: one.number, limit=query.limit, of=of)
+    return Audit([documents.act(one) for one in page], following)
 
 
 _ONE = "/executions/{execution_id}"

@@ -16,8 +16,8 @@ from stepwell.core.model import Execution, ExecutionId
 from stepwell.core.tokens import Scope
 from stepwell.errors import DatabaseUnavailable, InvalidOption, UnknownExecution
 from stepwell.server import documents, sse
-from stepwell.server.documents import Which
 from stepwell.server.executions import Ending
+from stepwell.server.fields import Which
 from stepwell.server.queries import given
 from stepwell.server.routes import Answer, Call, Header, Route
 from stepwell.server.sse import Event, Stream

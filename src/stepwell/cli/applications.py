@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from stepwell.cli.given import secret_options, secrets_of, setting_option, settings_of
 from stepwell.cli.options import Target, database_options, output_options
-from stepwell.cli.output import note, show_json, show_table
+from stepwell.cli.output import note, show_json, show_one, show_table
 from stepwell.core.vault import ApplicationKind
 
 if TYPE_CHECKING:
-    from stepwell.app.application import App
     from stepwell.core.accounts import ApplicationInfo
+    from stepwell.server import documents
 
 
 @click.group("applications")
@@ -54,11 +54,8 @@ def add(
     given = settings_of(settings)
     is_to_be_asked = kind in (ApplicationKind.AUTHORIZATION_CODE, ApplicationKind.CLIENT_CREDENTIALS)
     secrets = secrets_of(asked or (["client_secret"] if is_to_be_asked and not sources else []), sources)
-
-    async def make(app: App) -> ApplicationInfo:
-        return await app.applications.add(name, connector, kind=kind, settings=given, secrets=secrets)
-
-    _show_change(target.ask(make), as_json=as_json)
+    added = target.ask(lambda app: app.applications.add(name, connector, kind=kind, settings=given, secrets=secrets))
+    _show_change(added, as_json=as_json)
 
 
 @command.command("change")
@@ -80,11 +77,8 @@ def change(
     A client secret that is replaced still verifies webhooks. Connections that were refused are tried again.
     """
     given, secrets = settings_of(settings), secrets_of(asked, sources)
-
-    async def make(app: App) -> ApplicationInfo:
-        return await app.applications.change(name, settings=given, secrets=secrets)
-
-    _show_change(target.ask(make), as_json=as_json)
+    changed = target.ask(lambda app: app.applications.change(name, settings=given, secrets=secrets))
+    _show_change(changed, as_json=as_json)
 
 
 @command.command("list")
@@ -92,13 +86,9 @@ def change(
 @database_options
 def list_(target: Target, as_json: bool) -> None:
     """List applications, without their secrets."""
-
-    async def read(app: App) -> Sequence[ApplicationInfo]:
-        return await app.applications.list()
-
-    found = target.ask(read)
+    found = target.ask(lambda app: app.applications.list())
     if as_json:
-        show_json({"applications": [document(one) for one in found]})
+        show_json({"applications": [_document(one) for one in found]})
     elif found:
         show_table(["APPLICATION", "CONNECTOR", "KIND", "SETTINGS"], [_row(one) for one in found])
     else:
@@ -111,24 +101,18 @@ def list_(target: Target, as_json: bool) -> None:
 @database_options
 def remove(name: str, target: Target, as_json: bool) -> None:
     """Forget an application that no connection belongs to."""
-
-    async def change(app: App) -> None:
-        await app.applications.remove(name)
-
-    target.ask(change)
-    show_json({"name": name, "removed": True}) if as_json else click.echo(f"{name}  removed")
+    target.ask(lambda app: app.applications.remove(name))
+    show_one(f"{name}  removed", {"name": name, "removed": True}, as_json=as_json)
 
 
 def _show_change(one: ApplicationInfo, *, as_json: bool) -> None:
-    if as_json:
-        show_json(document(one))
-    else:
-        click.echo(f"{one.name}  {one.kind}")
+    show_one(f"{one.name}  {one.kind}", _document(one), as_json=as_json)
 
 
-def document(one: ApplicationInfo) -> dict[str, Any]:
-    """An application for programs."""
-    return {"name": one.name, "connector": one.connector, "kind": one.kind, "settings": dict(one.settings)}
+def _document(one: ApplicationInfo) -> documents.Application:
+    from stepwell.server import documents
+
+    return documents.application(one)
 
 
 def _row(one: ApplicationInfo) -> list[str]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from stepwell.cli.exits import FAILED
 from stepwell.cli.given import ask, read_one, secret_options, secrets_of, setting_option, settings_of
 from stepwell.cli.options import Target, database_options, output_options
-from stepwell.cli.output import Cell, Row, clean, note, show_json, show_table
+from stepwell.cli.output import Cell, Row, note, show_fields, show_json, show_one, show_table
 from stepwell.core.vault import ConnectionStatus
 from stepwell.errors import InvalidOption
 
 if TYPE_CHECKING:
     from stepwell.app.application import App
     from stepwell.core.accounts import ConnectionInfo
+    from stepwell.server import documents
 
 STYLES = {ConnectionStatus.OK: "green", ConnectionStatus.NEEDS_REAUTH: "bold red", ConnectionStatus.DISABLED: "dim"}
 
@@ -56,13 +57,11 @@ def add(
     wanted = asked or ([] if sources or application or hook_secret_from else _secrets_of(connector))
     secrets = secrets_of(wanted, sources)
     hook_secrets = [read_one(hook_secret_from)] if hook_secret_from else []
-
-    async def make(app: App) -> ConnectionInfo:
-        return await app.connections.add(
+    added = target.ask(
+        lambda app: app.connections.add(
             name, connector, settings=given, secrets=secrets, application=application, hook_secrets=hook_secrets
         )
-
-    added = target.ask(make)
+    )
     _show_change(added, as_json=as_json)
     if added.status is ConnectionStatus.NEEDS_REAUTH and not as_json:
         note(f"`stepwell connections connect {name}` asks for consent")
@@ -89,13 +88,9 @@ def _refuse_open_secrets(connector: str, settings: Mapping[str, object]) -> None
 @database_options
 def list_(target: Target, as_json: bool) -> None:
     """List connections: whether each can be used, and why not."""
-
-    async def read(app: App) -> Sequence[ConnectionInfo]:
-        return await app.connections.list()
-
-    found = target.ask(read)
+    found = target.ask(lambda app: app.connections.list())
     if as_json:
-        show_json({"connections": [document(one) for one in found]})
+        show_json({"connections": [_document(one) for one in found]})
     elif found:
         show_table(["CONNECTION", "CONNECTOR", "STATUS", "TOKEN UNTIL", "CHECKED", "WHY"], [_row(one) for one in found])
     else:
@@ -108,18 +103,11 @@ def list_(target: Target, as_json: bool) -> None:
 @database_options
 def show(name: str, target: Target, as_json: bool) -> None:
     """Show one connection, without its secrets."""
-
-    async def read(app: App) -> ConnectionInfo:
-        return await app.connections.get(name)
-
-    one = target.ask(read)
+    one = target.ask(lambda app: app.connections.get(name))
     if as_json:
-        show_json(document(one))
+        show_json(_document(one))
     else:
-        facts = _facts(one)
-        width = max(len(fact) for fact, _ in facts)
-        for fact, value in facts:
-            click.echo(f"{fact:<{width}}  {clean(value)}")
+        show_fields(_facts(one))
 
 
 @command.command("test")
@@ -131,18 +119,12 @@ def test(name: str, target: Target, as_json: bool) -> None:
 
     The exit code is 1 when they do not work.
     """
-
-    async def change(app: App) -> ConnectionInfo:
-        return await app.connections.test(name)
-
-    tested = target.ask(change)
-    if as_json:
-        show_json(document(tested))
-    else:
-        click.echo(f"{tested.name}  {'works' if tested.check_error is None else 'does not work'}")
-        if tested.check_error is not None:
-            note(tested.check_error)
+    tested = target.ask(lambda app: app.connections.test(name))
+    verdict = "works" if tested.check_error is None else "does not work"
+    show_one(f"{tested.name}  {verdict}", _document(tested), as_json=as_json)
     if tested.check_error is not None:
+        if not as_json:
+            note(tested.check_error)
         click.get_current_context().exit(FAILED)
 
 
@@ -160,7 +142,7 @@ def change(name: str, target: Target, settings: Sequence[str], removed: Sequence
         _refuse_open_secrets((await app.connections.get(name)).connector, given)
         return await app.connections.change(name, given)
 
-    _change(target, change, as_json=as_json)
+    _show_change(target.ask(change), as_json=as_json)
 
 
 @command.command("rotate")
@@ -193,7 +175,7 @@ def rotate(
             changed = await app.connections.rotate_hook_secret(name, hook_secret or ask("hook secret"), keep=keep)
         return changed
 
-    _change(target, change, as_json=as_json)
+    _show_change(target.ask(change), as_json=as_json)
 
 
 @command.command("connect")
@@ -212,7 +194,7 @@ def connect(name: str, target: Target, redirect_uri: str | None, no_wait: bool, 
     async def change(app: App) -> ConnectionInfo | None:
         asked = await consent.begin(app, name, redirect_uri=redirect_uri)
         if no_wait:
-            show_json({"url": asked.url}) if as_json else click.echo(asked.url)
+            show_one(asked.url, {"url": asked.url}, as_json=as_json)
             return None
         async with consent.returning(name, asked) as query:
             note(f"open this address, and agree: {asked.url}")
@@ -228,7 +210,7 @@ def connect(name: str, target: Target, redirect_uri: str | None, no_wait: bool, 
 @database_options
 def enable(name: str, target: Target, as_json: bool) -> None:
     """Let a connection be used, or tried, again; what waits for it goes on."""
-    _change(target, lambda app: app.connections.enable(name), as_json=as_json)
+    _show_change(target.ask(lambda app: app.connections.enable(name)), as_json=as_json)
 
 
 @command.command("disable")
@@ -237,7 +219,7 @@ def enable(name: str, target: Target, as_json: bool) -> None:
 @database_options
 def disable(name: str, target: Target, as_json: bool) -> None:
     """Let nothing use a connection: steps that need it park, its webhooks are refused."""
-    _change(target, lambda app: app.connections.disable(name), as_json=as_json)
+    _show_change(target.ask(lambda app: app.connections.disable(name)), as_json=as_json)
 
 
 @command.command("remove")
@@ -246,43 +228,18 @@ def disable(name: str, target: Target, as_json: bool) -> None:
 @database_options
 def remove(name: str, target: Target, as_json: bool) -> None:
     """Forget a connection, with its credentials."""
-
-    async def change(app: App) -> None:
-        await app.connections.remove(name)
-
-    target.ask(change)
-    show_json({"name": name, "removed": True}) if as_json else click.echo(f"{name}  removed")
-
-
-def _change(target: Target, change: Callable[[App], Awaitable[ConnectionInfo]], *, as_json: bool) -> None:
-    async def ask_for(app: App) -> ConnectionInfo:
-        return await change(app)
-
-    _show_change(target.ask(ask_for), as_json=as_json)
+    target.ask(lambda app: app.connections.remove(name))
+    show_one(f"{name}  removed", {"name": name, "removed": True}, as_json=as_json)
 
 
 def _show_change(one: ConnectionInfo, *, as_json: bool) -> None:
-    if as_json:
-        show_json(document(one))
-    else:
-        click.echo(f"{one.name}  {one.status}")
+    show_one(f"{one.name}  {one.status}", _document(one), as_json=as_json)
 
 
-def document(one: ConnectionInfo) -> dict[str, Any]:
-    """A connection for programs."""
-    return {
-        "name": one.name,
-        "connector": one.connector,
-        "application": one.application,
-        "status": one.status,
-        "error": one.error,
-        "settings": dict(one.settings),
-        "has_hook_secrets": one.has_hook_secrets,
-        "expires_at": one.expires_at,
-        "refreshed_at": one.refreshed_at,
-        "checked_at": one.checked_at,
-        "check_error": one.check_error,
-    }
+def _document(one: ConnectionInfo) -> documents.Connection:
+    from stepwell.server import documents
+
+    return documents.connection(one)
 
 
 def _row(one: ConnectionInfo) -> Row:

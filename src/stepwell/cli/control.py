@@ -10,7 +10,7 @@ import click
 
 from stepwell.cli.changes import Change, Which, carry_out, change_options
 from stepwell.cli.options import Target, database_options, output_options
-from stepwell.cli.output import show_json
+from stepwell.cli.output import show_one
 from stepwell.core.status import Status
 from stepwell.errors import InvalidOption
 
@@ -164,15 +164,8 @@ def resolve(
     options: dict[str, Any] = {"repeat": repeat, "by": by}
     if value is not None:
         options["value"] = _json("--value", value)
-
-    async def change(app: App) -> Status:
-        return await app.resolve(execution, step, **options)
-
-    status = target.ask(change)
-    if as_json:
-        show_json({"id": execution, "step": step, "status": status})
-    else:
-        click.echo(f"{execution}  {status}")
+    status = target.ask(lambda app: app.resolve(execution, step, **options))
+    show_one(f"{execution}  {status}", {"id": execution, "step": step, "status": status}, as_json=as_json)
 
 
 COMMANDS = (cancel, retry, pause, resume, fork, resolve)

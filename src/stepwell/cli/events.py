@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
 
-from stepwell.cli.options import Target, database_options, output_options
+from stepwell.cli.options import Target, database_options, limit_option, output_options
 from stepwell.cli.output import Cell, note, show_json, show_table
 from stepwell.errors import InvalidOption
 
 if TYPE_CHECKING:
     from stepwell.app.application import App
-    from stepwell.core.model import EventRecord, Sent, WaitRecord
-
-LARGEST_LIST = 1_000
+    from stepwell.core.model import EventRecord, WaitRecord
 
 
 @click.group("events")
@@ -48,11 +46,7 @@ def send(
     triggers see it.
     """
     text = _payload_text(payload)
-
-    async def send_it(app: App) -> Sent:
-        return await app.send_event_json(name, text, key=key, to=to, id=identity)
-
-    sent = target.ask(send_it)
+    sent = target.ask(lambda app: app.send_event_json(name, text, key=key, to=to, id=identity))
     if as_json:
         show_json({"name": name, "id": identity, "is_new": sent.is_new, "waiting": sent.waiting})
     elif sent.is_new:
@@ -79,9 +73,7 @@ def _counted(waiting: int) -> str:
 @click.argument("name", required=False)
 @click.option("--key", help="Only with this key.")
 @click.option("--to", type=click.UUID, metavar="EXECUTION", help="Only those sent to this execution.")
-@click.option(
-    "--limit", type=click.IntRange(1, LARGEST_LIST), default=20, show_default=True, help="How many of each at most."
-)
+@limit_option("How many of each at most.")
 @output_options()
 @database_options
 def list_(name: str | None, key: str | None, to: UUID | None, limit: int, target: Target, as_json: bool) -> None:
@@ -96,7 +88,9 @@ def list_(name: str | None, key: str | None, to: UUID | None, limit: int, target
 
     events, waits = target.ask(read)
     if as_json:
-        show_json({"events": [_event_document(one) for one in events], "waits": [wait_document(one) for one in waits]})
+        from stepwell.server import documents
+
+        show_json({"events": [documents.event(one) for one in events], "waits": [documents.wait(one) for one in waits]})
         return
     _show_events(events)
     if waits:
@@ -112,32 +106,6 @@ def list_(name: str | None, key: str | None, to: UUID | None, limit: int, target
 def show_waits(waits: Sequence[WaitRecord]) -> None:
     """Who waits for what, for people."""
     show_table(["WAITS", "STEP", "EVENT", "KEY", "WORKFLOW", "UNTIL"], [_wait_row(one) for one in waits])
-
-
-def wait_document(wait: WaitRecord) -> dict[str, Any]:
-    """Who waits for what, for programs."""
-    return {
-        "execution_id": wait.execution_id,
-        "step": wait.step,
-        "name": wait.name,
-        "key": wait.key,
-        "workflow": wait.workflow,
-        "status": wait.status,
-        "due_at": wait.due_at,
-    }
-
-
-def _event_document(event: EventRecord) -> dict[str, Any]:
-    from stepwell.cli.shown import raw
-
-    return {
-        "name": event.name,
-        "key": event.key,
-        "execution_id": event.execution_id,
-        "id": event.id,
-        "sent_at": event.sent_at,
-        "payload": raw(event.payload),
-    }
 
 
 def _show_events(events: Sequence[EventRecord]) -> None:

@@ -9,9 +9,10 @@ from uuid import UUID
 import click
 
 from stepwell.app.outline import Outline, outline_of
-from stepwell.cli.audit import audit_document, show_audit
+from stepwell.app.payloads import as_json
+from stepwell.cli.audit import show_audit
 from stepwell.cli.callbacks import callback_document, show_callbacks
-from stepwell.cli.events import show_waits, wait_document
+from stepwell.cli.events import show_waits
 from stepwell.cli.family import Node, family_of, lines
 from stepwell.cli.output import Cell, clean, note, show_fields, show_json_text, show_table, show_text
 from stepwell.cli.shown import (
@@ -21,14 +22,13 @@ from stepwell.cli.shown import (
     moment,
     pretty,
     preview,
-    raw,
-    state_of,
     status_cell,
     step_document,
     traceback_of,
 )
 from stepwell.core.callbacks import Callback
 from stepwell.core.model import AuditRecord, Execution, Kind, StepRecord, WaitRecord
+from stepwell.server import documents
 
 if TYPE_CHECKING:
     from stepwell.app.application import App
@@ -66,15 +66,15 @@ def document(page: Page) -> dict[str, Any]:
     execution, outline = page.execution, page.outline
     return {
         **execution_document(execution),
-        "input": raw(execution.input),
+        "input": as_json(execution.input),
         **ending_document(execution),
         "steps": [step_document(record) for record in outline.records],
         "items": outline.items,
-        "waits": [wait_document(wait) for wait in page.waits],
+        "waits": [documents.wait(one) for one in page.waits],
         "callbacks": [callback_document(one) for one in page.callbacks],
         "children": _children(page.family),
         "unshown_children": page.family.unshown,
-        "audit": [audit_document(record) for record in page.audit],
+        "audit": [documents.act(one) for one in page.audit],
     }
 
 
@@ -144,7 +144,7 @@ def _show_children(family: Node) -> None:
 def _step_row(record: StepRecord, items: dict[str, int]) -> list[str | Cell]:
     again = f"; again at {moment(record.retry_at)}" if record.retry_at else ""
     value = f"{items.get(record.key, 0):,} items" if record.kind == Kind.MAP else preview(record) + again
-    state = Cell(state_of(record), "red" if record.is_failure else "green")
+    state = Cell(documents.state_of(record), "red" if record.is_failure else "green")
     return [record.key, record.kind, state, str(record.attempt), moment(record.recorded_at), value]
 
 

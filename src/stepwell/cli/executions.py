@@ -11,7 +11,7 @@ import click
 
 from stepwell.cli.control import COMMANDS
 from stepwell.cli.filters import filter_options
-from stepwell.cli.options import Target, database_options, output_options, several
+from stepwell.cli.options import Target, database_options, limit_option, output_options, several
 from stepwell.cli.output import Cell, note, show_json, show_json_text, show_table
 from stepwell.cli.tail import tail
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from stepwell.app.application import App
     from stepwell.app.filters import FilterOptions
     from stepwell.core.model import Execution
-
-LARGEST_PAGE = 1_000
 
 
 @click.group("executions")
@@ -33,9 +31,7 @@ def command() -> None:
 
 page_options = several(
     filter_options,
-    click.option(
-        "--limit", type=click.IntRange(1, LARGEST_PAGE), default=20, show_default=True, help="How many at most."
-    ),
+    limit_option(),
     click.option("--before", type=click.UUID, metavar="ID", help="Only those listed after this one: the next page."),
     output_options(),
     database_options,
@@ -67,20 +63,13 @@ def search(target: Target, text: str, which: FilterOptions, limit: int, before: 
 
 
 def _list(target: Target, which: FilterOptions, *, limit: int, before: UUID | None, as_json: bool) -> None:
-    async def read(app: App) -> Sequence[Execution]:
-        return await app.list(limit=limit + 1, before=before, **which)
-
-    found = target.ask(read)
+    found = target.ask(lambda app: app.list(limit=limit + 1, before=before, **which))
     page, has_more = found[:limit], len(found) > limit
     if as_json:
-        from stepwell.cli.shown import execution_document
+        from stepwell.server import documents
 
-        show_json(
-            {
-                "executions": [execution_document(execution) for execution in page],
-                "before": page[-1].id if has_more else None,
-            }
-        )
+        next_page = page[-1].id if has_more else None
+        show_json({"executions": [documents.execution(one) for one in page], "before": next_page})
         return
     if not page:
         note("no executions match" if before or any(which.values()) else "there are no executions yet")

@@ -9,14 +9,13 @@ from uuid import UUID
 import click
 
 from stepwell.cli.given import setting_option
-from stepwell.cli.options import Target, database_options, output_options
+from stepwell.cli.options import Target, database_options, limit_option, output_options
 from stepwell.cli.output import Cell, Row, note, show_fields, show_json, show_table, show_text
 
 if TYPE_CHECKING:
     from stepwell.app.application import App
     from stepwell.core.webhooks import Delivery, HookSpec
 
-LARGEST_LIST = 1_000
 DEFAULT_SERVER = "http://127.0.0.1:8300"
 
 
@@ -31,7 +30,7 @@ def command() -> None:
 @click.option("--type", "type_", metavar="TYPE", help="Only those of this type.")
 @click.option("--reconciled", is_flag=True, help="Only those that were found by asking the vendor.")
 @click.option("--before", type=click.UUID, metavar="DELIVERY", help="The page after the one that ended with this.")
-@click.option("--limit", type=click.IntRange(1, LARGEST_LIST), default=20, show_default=True, help="How many at most.")
+@limit_option()
 @output_options()
 @database_options
 def list_(
@@ -52,9 +51,10 @@ def list_(
 
     hooks, deliveries = target.ask(read)
     if as_json:
-        show_json(
-            {"hooks": [_hook_document(one) for one in hooks], "deliveries": [_document(one) for one in deliveries]}
-        )
+        from stepwell.server import documents
+
+        shown = {"hooks": list(map(documents.hook, hooks)), "deliveries": list(map(documents.delivery, deliveries))}
+        show_json(shown)
         return
     if hooks:
         show_table(["HOOK", "WORKFLOW", "SOURCE", "TYPES", "CONNECTION"], [_hook_row(one) for one in hooks])
@@ -74,13 +74,9 @@ def list_(
 @database_options
 def show(delivery: UUID, target: Target, as_json: bool) -> None:
     """Show a delivery: its headers that are no secrets, and its body."""
-
-    async def read(app: App) -> Delivery:
-        return await app.delivery(delivery)
-
-    one = target.ask(read)
+    one = target.ask(lambda app: app.delivery(delivery))
     if as_json:
-        show_json(_document(one) | {"headers": one.headers} | _body_document(one.body))
+        show_json(_document(one))
         return
     show_fields([field for field in _fields(one) if field[1]])
     click.echo()
@@ -98,11 +94,7 @@ def replay(delivery: UUID, target: Target, as_json: bool) -> None:
 
     The triggers that are in force now decide which; their input is that of the delivery.
     """
-
-    async def start(app: App) -> list[UUID]:
-        return [made.id for made in await app.replay(delivery)]
-
-    started = target.ask(start)
+    started = [made.id for made in target.ask(lambda app: app.replay(delivery))]
     if as_json:
         show_json({"delivery": delivery, "executions": started})
     else:
@@ -163,35 +155,17 @@ def _list_samples(source: str, *, as_json: bool) -> None:
             click.echo(one)
 
 
-def _hook_document(one: HookSpec) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "workflow": one.workflow,
-        "queue": one.queue,
-        "source": one.source,
-        "types": one.types,
-        "connection": one.connection,
-    }
-
-
 def _hook_row(one: HookSpec) -> Row:
     return [one.id, one.workflow, one.source, ", ".join(one.types), one.connection or "any"]
 
 
 def _document(one: Delivery) -> dict[str, Any]:
-    """A delivery without headers and body."""
-    return {
-        "id": one.id,
-        "received_at": one.received_at,
-        "source": one.source,
-        "connection": one.connection,
-        "type": one.type,
-        "subject": one.subject,
-        "dedupe_key": one.dedupe_key,
-        "duplicates": one.duplicates,
-        "is_reconciled": one.is_reconciled,
-        "executions": one.executions,
-    }
+    """All of a delivery."""
+    from msgspec.structs import asdict
+
+    from stepwell.server import documents
+
+    return asdict(documents.delivery(one)) | {"headers": one.headers} | _body_document(one.body)
 
 
 def _row(one: Delivery) -> list[str | Cell]:

@@ -10,7 +10,7 @@ import click
 
 from stepwell.cli.exits import FAILED
 from stepwell.cli.options import Target, database_options, output_options
-from stepwell.cli.output import Cell, note, show_json, show_table
+from stepwell.cli.output import Cell, note, show_json, show_one, show_table
 
 if TYPE_CHECKING:
     from stepwell.app.application import App
@@ -39,7 +39,7 @@ def new(id_: str | None, path: Path | None, as_json: bool) -> None:
     key = new_key(id_ or new_key_id())
     if path is not None:
         add_to_file(path.absolute(), key)
-        show_json({"id": key.id, "file": str(path)}) if as_json else click.echo(f"{key.id}  in {path}")
+        show_one(f"{key.id}  in {path}", {"id": key.id, "file": str(path)}, as_json=as_json)
     elif as_json:
         show_json({"id": key.id, "key": key.text()})
     else:
@@ -55,13 +55,11 @@ def list_(target: Target, as_json: bool) -> None:
 
     Also those that stored values need and this process has not.
     """
-
-    async def read(app: App) -> Sequence[KeyInfo]:
-        return await app.keys.list()
-
-    found = target.ask(read)
+    found = target.ask(lambda app: app.keys.list())
     if as_json:
-        show_json({"keys": [_document(one) for one in found]})
+        from stepwell.server import documents
+
+        show_json({"keys": [documents.key(one) for one in found]})
     else:
         show_table(["KEY", "STATE", "VALUES"], [[one.id or "(none)", _state(one), str(one.values)] for one in found])
 
@@ -91,10 +89,6 @@ def rotate(target: Target, as_json: bool) -> None:
             note(f"no longer needed but by backups: {', '.join(unused)}")
     if rotated.unsealable:
         click.get_current_context().exit(FAILED)
-
-
-def _document(one: KeyInfo) -> dict[str, object]:
-    return {"id": one.id, "is_here": one.is_here, "is_newest": one.is_newest, "values": one.values}
 
 
 def _state(one: KeyInfo) -> Cell:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
+LARGEST_PAGE = 1_000  # of a listing: more are read page by page
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -102,13 +104,7 @@ def to_moment(ctx: click.Context, param: click.Parameter, value: str | None) -> 
         return None
     with suppress(InvalidDuration, OverflowError):
         return datetime.now(UTC) - parse_duration(value)
-    try:
-        at = datetime.fromisoformat(value)
-    except ValueError:
-        raise click.BadParameter(
-            f"{value!r} is no time; write it like 2030-01-31T08:00 or 2030-01-31, or how long ago: 90m, 7d"
-        ) from None
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return _moment(value, otherwise="how long ago")
 
 
 def to_end(
@@ -121,11 +117,15 @@ def to_end(
         return None
     with suppress(InvalidDuration):
         return parse_duration(value)
+    return _moment(value, otherwise="from now on")
+
+
+def _moment(value: str, *, otherwise: str) -> datetime:
     try:
         at = datetime.fromisoformat(value)
     except ValueError:
         raise click.BadParameter(
-            f"{value!r} is no time; write it like 2030-01-31T08:00 or 2030-01-31, or from now on: 90m, 7d"
+            f"{value!r} is no time; write it like 2030-01-31T08:00 or 2030-01-31, or {otherwise}: 90m, 7d"
         ) from None
     return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
@@ -137,6 +137,11 @@ def several(*decorators: Callable[[F], F]) -> Callable[[F], F]:
         return functools.reduce(lambda decorated, decorator: decorator(decorated), reversed(decorators), command)
 
     return decorate
+
+
+def limit_option(what: str = "How many at most.") -> Callable[[F], F]:
+    """--limit, of a listing."""
+    return click.option("--limit", type=click.IntRange(1, LARGEST_PAGE), default=20, show_default=True, help=what)
 
 
 def database_options(command: F) -> F:

@@ -54,6 +54,14 @@ def show_json_text(text: str) -> None:
     click.echo(_UNSHOWABLE.sub(lambda match: f"\\u{ord(match[0]):04x}" if match[0] != "\n" else "\n", text))
 
 
+def show_one(line: str, document: Any, *, as_json: bool) -> None:
+    """What became of one thing: a line for people, a document for programs."""
+    if as_json:
+        show_json(document)
+    else:
+        click.echo(clean(line))
+
+
 def note(text: str) -> None:
     """A word to a person beside the answer."""
     click.echo(clean(text), err=True)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 import click
 
 from stepwell.cli.options import Target, database_options, output_options
-from stepwell.cli.output import Cell, note, show_json, show_table
+from stepwell.cli.output import Cell, note, show_json, show_one, show_table
 
 if TYPE_CHECKING:
-    from stepwell.app.application import App
     from stepwell.core.schedule import Schedule
+    from stepwell.server import documents
 
 STYLES = {"active": "green", "paused": "yellow", "off": "dim"}
 
@@ -31,11 +29,7 @@ def list_(target: Target, as_json: bool) -> None:
 
     One that the code no longer declares is listed as off.
     """
-
-    async def read(app: App) -> Sequence[Schedule]:
-        return await app.schedules()
-
-    found = target.ask(read)
+    found = target.ask(lambda app: app.schedules())
     if as_json:
         show_json({"schedules": [_document(one) for one in found]})
     elif found:
@@ -54,11 +48,7 @@ def pause(schedule: str, target: Target, reason: str, as_json: bool) -> None:
 
     What runs goes on.
     """
-
-    async def change(app: App) -> Schedule:
-        return await app.pause_schedule(schedule, reason=reason)
-
-    _show_change(target.ask(change), as_json=as_json)
+    _show_change(target.ask(lambda app: app.pause_schedule(schedule, reason=reason)), as_json=as_json)
 
 
 @command.command("resume")
@@ -70,11 +60,7 @@ def resume(schedule: str, target: Target, as_json: bool) -> None:
 
     It starts with its next tick; those while it was paused are not made up.
     """
-
-    async def change(app: App) -> Schedule:
-        return await app.resume_schedule(schedule)
-
-    _show_change(target.ask(change), as_json=as_json)
+    _show_change(target.ask(lambda app: app.resume_schedule(schedule)), as_json=as_json)
 
 
 @command.command("run")
@@ -86,41 +72,18 @@ def run(schedule: str, target: Target, as_json: bool) -> None:
 
     Whatever else of it runs, and also while it is paused. Its planned ticks stay as they are.
     """
-
-    async def start(app: App) -> UUID:
-        return (await app.run_schedule(schedule)).id
-
-    started = target.ask(start)
-    if as_json:
-        show_json({"id": started, "schedule": schedule})
-    else:
-        click.echo(started)
+    started = target.ask(lambda app: app.run_schedule(schedule))
+    show_one(str(started.id), {"id": started.id, "schedule": schedule}, as_json=as_json)
 
 
 def _show_change(one: Schedule, *, as_json: bool) -> None:
-    if as_json:
-        show_json(_document(one))
-    else:
-        click.echo(f"{one.id}  {one.state}")
+    show_one(f"{one.id}  {one.state}", _document(one), as_json=as_json)
 
 
-def _document(one: Schedule) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "workflow": one.workflow,
-        "queue": one.queue,
-        "state": one.state,
-        "times": str(one.timing),
-        "catch_up": one.policy.catch_up,
-        "max_catch_up": one.policy.max_catch_up,
-        "overlap": one.policy.overlap,
-        "jitter_seconds": one.policy.jitter.total_seconds(),
-        "next_at": one.next_at,
-        "last_at": one.last_at,
-        "paused_at": one.paused_at,
-        "running": one.running,
-        "why": one.note,
-    }
+def _document(one: Schedule) -> documents.Schedule:
+    from stepwell.server import documents
+
+    return documents.schedule(one)
 
 
 def _row(one: Schedule) -> list[str | Cell]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from stepwell.app.payloads import as_json, json_text
 from stepwell.cli.output import Cell
@@ -13,6 +14,7 @@ from stepwell.core.model import Execution, Kind, StepRecord
 from stepwell.core.payload import unpack
 from stepwell.core.status import Status
 from stepwell.errors import InvalidValue
+from stepwell.server import documents
 from stepwell.stored_failures import decode_failure
 
 PREVIEW_LENGTH = 72  # characters
@@ -33,58 +35,21 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def execution_document(execution: Execution) -> dict[str, Any]:
-    """An execution without its payloads, which may be large."""
-    return {
-        "id": execution.id,
-        "workflow": execution.workflow,
-        "queue": execution.queue,
-        "status": execution.status,
-        "why": execution.why,
-        "key": execution.key,
-        "tags": execution.tags,
-        "passes": execution.passes,
-        "crashes": execution.crashes,
-        "due_at": execution.due_at,
-        "deadline_at": execution.deadline_at,
-        "parent_id": execution.parent_id,
-        "parent_key": execution.parent_key,
-        "created_at": execution.created_at,
-        "started_at": execution.started_at,
-        "finished_at": execution.finished_at,
-    }
+    """An execution without its payloads, as a part of a larger document."""
+    return asdict(documents.execution(execution))
 
 
 def ending_document(execution: Execution) -> dict[str, Any]:
     """How an execution ended."""
-    return {"status": execution.status, "result": raw(execution.result), "error": raw(execution.error)}
+    return {"status": execution.status, "result": as_json(execution.result), "error": as_json(execution.error)}
 
 
 def step_document(record: StepRecord) -> dict[str, Any]:
     """A stored outcome or failed attempt, in the words of the view `stepwell.steps`."""
-    return {
-        "step": record.key,
-        "kind": record.kind,
-        "state": state_of(record),
-        "attempt": record.attempt,
-        "recorded_at": record.recorded_at,
-        "retry_at": record.retry_at,
-        "value": raw(record.value),
-    }
-
-
-def raw(data: bytes | None) -> Any:
-    """A stored payload as a part of a JSON document, unchanged."""
-    return None if data is None else as_json(data)
+    return asdict(documents.step(record))
 
 
 # --- for people ---------------------------------------------------------------------------------------------------
-
-
-def state_of(record: StepRecord) -> str:
-    """completed, failed, or attempt failed."""
-    if record.retry_at is not None:
-        return "attempt failed"
-    return "failed" if record.is_failure else "completed"
 
 
 def outcome(record: StepRecord) -> tuple[str, str]:
@@ -93,7 +58,7 @@ def outcome(record: StepRecord) -> tuple[str, str]:
         return "timer set", f"{record.key}  {preview(record)}"
     again = f"; again at {moment(record.retry_at)}" if record.retry_at else ""
     attempt = f" (attempt {record.attempt})" if record.attempt > 1 or record.is_failure else ""
-    return state_of(record), f"{record.key}{attempt}  {preview(record)}{again}"
+    return documents.state_of(record), f"{record.key}{attempt}  {preview(record)}{again}"
 
 
 def preview(record: StepRecord) -> str:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from stepwell.cli.options import Target, database_options, output_options, to_duration
-from stepwell.cli.output import Cell, note, show_json, show_table
-from stepwell.core.tokens import IssuedToken, Scope, Token
+from stepwell.cli.output import Cell, note, show_json, show_one, show_table
+from stepwell.core.tokens import Scope, Token
 
 if TYPE_CHECKING:
-    from stepwell.app.application import App
+    from stepwell.server import documents
 
 
 @click.group("tokens")
@@ -41,13 +40,11 @@ def create(name: str, target: Target, scope: str, expires: timedelta | None, by:
     Prints its text, this once: only a digest is stored. NAME is who has done what, in the audit. From the first token
     on the API serves nobody without.
     """
-
-    async def make(app: App) -> IssuedToken:
-        return await app.create_token(name, scope, expires=expires, by=by)
-
-    issued = target.ask(make)
+    issued = target.ask(lambda app: app.create_token(name, scope, expires=expires, by=by))
     if as_json:
-        show_json({**_document(issued.token), "token": issued.secret.reveal()})
+        from stepwell.server import documents
+
+        show_json(documents.issued(issued))
     else:
         click.echo(issued.secret.reveal())
         note("keep it now: it is shown this once; send it as Authorization: Bearer ...")
@@ -58,11 +55,7 @@ def create(name: str, target: Target, scope: str, expires: timedelta | None, by:
 @database_options
 def list_(target: Target, as_json: bool) -> None:
     """List tokens, also those that have expired or were revoked."""
-
-    async def read(app: App) -> Sequence[Token]:
-        return await app.tokens()
-
-    found = target.ask(read)
+    found = target.ask(lambda app: app.tokens())
     if as_json:
         show_json({"tokens": [_document(one) for one in found]})
     elif found:
@@ -78,28 +71,14 @@ def list_(target: Target, as_json: bool) -> None:
 @database_options
 def revoke(name: str, target: Target, by: str | None, as_json: bool) -> None:
     """Refuse a token from now on."""
-
-    async def change(app: App) -> Token:
-        return await app.revoke_token(name, by=by)
-
-    revoked = target.ask(change)
-    if as_json:
-        show_json(_document(revoked))
-    else:
-        click.echo(f"{revoked.name}  revoked")
+    revoked = target.ask(lambda app: app.revoke_token(name, by=by))
+    show_one(f"{revoked.name}  revoked", _document(revoked), as_json=as_json)
 
 
-def _document(one: Token) -> dict[str, Any]:
-    return {
-        "name": one.name,
-        "scope": one.scope,
-        "created_by": one.created_by,
-        "created_at": one.created_at,
-        "last_used_at": one.last_used_at,
-        "expires_at": one.expires_at,
-        "revoked_by": one.revoked_by,
-        "revoked_at": one.revoked_at,
-    }
+def _document(one: Token) -> documents.Token:
+    from stepwell.server import documents
+
+    return documents.token(one)
 
 
 def _row(one: Token) -> list[str | Cell]:

@@ -183,6 +183,22 @@ def test_an_object_is_the_only_parameter_itself_unless_its_one_key_is_the_parame
     assert INVITE.unbind(named) == {"contact": Contact(name="Ada")}
 
 
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"{}", r"\$\.text: is missing"),
+        (b'{"txet": "a"}', r"\$\.txet: is not a parameter; the workflow takes: text"),
+        (b'{"text": "a", "more": 1}', r"\$\.more: is not a parameter; the workflow takes: text"),
+        (b'{"text": {"more": 1}}', r"\$\.text: does not fit its annotation: Expected `str`, got `object`$"),
+    ],
+)
+def test_a_parameter_that_is_misnamed_is_told_also_when_it_is_the_only_one(data: bytes, says: str) -> None:
+    def flow(text: str) -> None: ...
+
+    with pytest.raises(InvalidInput, match=says):
+        InputCodec(flow, workflow="flow").bind_json(data)
+
+
 def test_a_workflow_without_parameters_takes_an_empty_object_only() -> None:
     assert TICK.unbind(TICK.bind_json(b"{}")) == {}
     with pytest.raises(InvalidInput, match="takes: nothing"):

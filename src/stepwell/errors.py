@@ -395,8 +395,10 @@ def _delay(where: str, delay: DurationLike | float) -> timedelta:
     try:
         asked = timedelta(seconds=delay) if isinstance(delay, int | float) else delay
         return parse_duration(max(asked, timedelta(0)) if isinstance(asked, timedelta) else asked)
-    except (InvalidDuration, OverflowError, ValueError) as error:
+    except InvalidDuration as error:
         raise InvalidOption(f"{where}({delay!r}): {error}") from None
+    except (OverflowError, ValueError):  # NaN, infinite, or too large for a timedelta
+        raise InvalidOption(f"{where}({delay!r}): use a duration such as '30s', or seconds up to 1,000 years") from None
 
 
 class Diverged(StepwellError):

@@ -72,7 +72,7 @@ class InputCodec:
         A workflow with exactly one parameter also takes that parameter's value itself; an object whose only key is the
         parameter's name is taken as the object of parameters. Values that JSON has no type for come as text.
         """
-        texts = self._parameter_texts(data)
+        texts, is_value = self._parameter_texts(data)
         values: dict[str, Any] = {}
         faults: list[Fault] = []
         for name, text in texts.items():
@@ -80,6 +80,8 @@ class InputCodec:
                 values[name] = self._codecs[name].decode_text(text) if name in self._codecs else None
             except InvalidValue as error:
                 faults.append(_fault(name, error))
+                if is_value and "got `object`" in error.reason:  # it takes none, so parameters were meant
+                    faults += self._misnamed(_object_texts(text) or {})
         if faults:
             raise InvalidInput(self.workflow, faults + self._misnamed(texts) + self._value_faults(values))
         return self.bind((), values)
@@ -159,7 +161,8 @@ class InputCodec:
                 faults.append(_fault(name, error))
         return faults
 
-    def _parameter_texts(self, data: object) -> dict[str, bytes]:
+    def _parameter_texts(self, data: object) -> tuple[dict[str, bytes], bool]:
+        """The text of each parameter, and whether the whole was taken for the value of the only one."""
         try:
             text = data if isinstance(data, bytes) else unpack(codec_for(Any).encode(data)[0])
             texts = _object_texts(text)
@@ -168,11 +171,11 @@ class InputCodec:
         except InvalidValue as error:
             raise InvalidInput(self.workflow, [(error.path, error.reason)]) from error
         if len(self.names) == 1 and (texts is None or tuple(texts) != self.names):
-            return {self.names[0]: text}
+            return {self.names[0]: text}, True
         if texts is None:
             takes = ", ".join(self.names) or "nothing"
             raise InvalidInput(self.workflow, [("$", f"is not an object of parameters; the workflow takes: {takes}")])
-        return texts
+        return texts, False
 
 
 def _object_texts(text: bytes) -> dict[str, bytes] | None:

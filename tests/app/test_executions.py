@@ -246,16 +246,32 @@ async def test_unknown_execution_is_told_by_its_id(app: App, call: str) -> None:
         await getattr(app, call)(str(unknown))
 
 
-@pytest.mark.parametrize("text", ["", "7", "not-an-id", "'; --", "\0", "\ud800"])
-async def test_what_is_no_id_is_refused(app: App, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "7", "not-an-id", "'; --", "\0", "\ud800", 7, None, b"id"])
+async def test_what_is_no_id_is_refused(app: App, text: Any) -> None:
     for call in (app.result, app.get, app.cancel, app.retry, app.steps):
         with pytest.raises(InvalidOption, match="is no execution id"):
             await call(text)
 
 
 @pytest.mark.parametrize(
-    "options", [{"status": "done"}, {"limit": 0}, {"limit": -1}, {"limit": 10**12}, {"before": "x"}]
+    "options",
+    [
+        {"status": "done"},
+        {"limit": 0},
+        {"limit": -1},
+        {"limit": 10**12},
+        {"limit": "5"},
+        {"limit": 1.5},
+        {"before": "x"},
+    ],
 )
 async def test_listing_by_what_makes_no_sense_is_refused(app: App, options: Any) -> None:
     with pytest.raises(InvalidOption):
         await app.list(**options)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 10**12, "5", None])
+async def test_every_listing_refuses_a_limit_that_makes_no_sense(app: App, limit: Any) -> None:
+    for call in (app.list, app.events, app.waits, app.audit, app.deliveries):
+        with pytest.raises(InvalidOption, match=r"limit is .*, use 1 to "):
+            await call(limit=limit)

@@ -429,6 +429,7 @@ async def test_text_that_the_database_cannot_keep_is_refused_by_name(app: App, t
         {"tags": "one"},
         {"tags": ["a\nb"]},
         {"tags": ["t"] * 51},
+        {"tags": None},
         {"delay": "soon"},
         {"delay": timedelta(seconds=-1)},
         {"delay": timedelta(days=10**6)},
@@ -455,6 +456,35 @@ async def test_option_that_makes_no_sense_is_refused_and_nothing_is_stored(app: 
     assert await count(app) == 0
 
 
+@pytest.mark.parametrize("workflow", [None, print, 7])
+async def test_only_a_workflow_or_its_id_can_be_started(app: App, workflow: Any) -> None:
+    @app.workflow
+    async def flow() -> None:
+        return None
+
+    with pytest.raises(InvalidOption, match=r"is no workflow; give what @app\.workflow made, or its id"):
+        await app.start(workflow)
+    with pytest.raises(InvalidOption, match="is no workflow"):
+        await app.start_many(workflow, [{}])
+
+    assert await count(app) == 0
+
+
+@pytest.mark.parametrize("inputs", ["abc", b"abc", {"text": "abc"}, 7, None])
+async def test_what_is_no_list_of_inputs_is_refused(app: App, inputs: Any) -> None:
+    """A text would start one execution for each of its letters."""
+
+    @app.workflow
+    async def flow(text: Any) -> None:
+        return None
+
+    for call in (app.start_many, app.start_many_json):
+        with pytest.raises(InvalidOption, match="give a list with one input for each execution"):
+            await call("flow", inputs)
+
+    assert await count(app) == 0
+
+
 async def test_delay_of_two_hundred_years_is_accepted(app: App) -> None:
     """F55."""
 
@@ -467,18 +497,3 @@ async def test_delay_of_two_hundred_years_is_accepted(app: App) -> None:
 
     assert seen.due_at is not None
     assert abs(seen.due_at - seen.created_at - timedelta(days=73_000)) < timedelta(seconds=5)
-
-
-async def test_two_workflows_of_one_name_and_names_that_cannot_be_are_refused(app: App) -> None:
-    async def flow() -> None:
-        return None
-
-    app.workflow(flow)
-
-    with pytest.raises(InvalidOption, match="two workflows are called 'flow'"):
-        app.workflow(flow)
-    for name in ("a/b", "a#b", "a\0b", "\ud800", "x" * 201):
-        with pytest.raises(InvalidOption):
-            app.workflow(id=name)(flow)
-        with pytest.raises(InvalidOption):
-            app.workflow(id="other", queue=name)(flow)

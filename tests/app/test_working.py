@@ -177,7 +177,15 @@ async def test_changed_arguments_park_the_execution_or_warn(caplog: pytest.LogCa
     [
         ("lease", "0s", "lease: '0s' is no time at all"),
         ("lease", "soon", "lease: "),
-        ("max_crashes", 0, "max_crashes is 0, use at least 1"),
+        ("lease", "1ms", "lease is '1ms', use at least 100 ms"),
+        ("max_crashes", 0, "max_crashes is 0, use a whole number from 1"),
+        ("concurrency", "many", "concurrency is 'many', use a whole number from 1"),
+        ("concurrency", 1.5, "concurrency is 1.5, use a whole number from 1"),
+        ("step_threads", 0, "step_threads is 0, use a whole number from 1"),
+        ("queues", "default", "queues is the text 'default'; give a list of names"),
+        ("queues", [""], "'' cannot name a queue"),
+        ("queues", [5], "5 cannot name a queue"),
+        ("queues", ["a\0"], "cannot name a queue"),
         ("on_changed_arguments", "ignore", "on_changed_arguments is 'ignore', use 'park' or 'warn'"),
     ],
 )

@@ -17,7 +17,10 @@ from stepwell.app.checks import (
     checked_choice,
     checked_count,
     checked_deadline,
+    checked_inputs,
+    checked_lease,
     checked_limit,
+    checked_queues,
     execution_id_of,
 )
 from stepwell.app.control import ControlCalls
@@ -243,7 +246,7 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
         tags: Sequence[str] = (),
     ) -> list[Handle[Any]]:
         """`start_many` with inputs that are JSON text from outside, as for start_json."""
-        bound = [bound_json(self.registry, workflow, text) for text in inputs]
+        bound = [bound_json(self.registry, workflow, text) for text in checked_inputs(inputs)]
         new = [
             self._accepted(one, key=key, delay=None, deadline=deadline, tags=tags)
             for one, key in zip(bound, _one_each(bound, keys), strict=True)
@@ -298,7 +301,7 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
         deadline: Deadline | None,
         tags: Sequence[str],
     ) -> list[NewExecution]:
-        values = list(inputs)
+        values = checked_inputs(inputs)
         return [
             self._new(workflow, value, key=key, delay=None, deadline=deadline, tags=tags)
             for value, key in zip(values, _one_each(values, keys), strict=True)
@@ -414,12 +417,12 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
         DatabaseNotReady, InvalidOption.
         """
         chosen = WorkerSettings(
-            concurrency=concurrency,
-            queues=tuple(queues) if queues else None,
-            lease_for=duration_option("lease", lease) or DEFAULTS.lease_for,
+            concurrency=checked_count("concurrency", concurrency),
+            queues=checked_queues(queues),
+            lease_for=checked_lease(lease) or DEFAULTS.lease_for,
             grace=duration_option("grace", grace) or DEFAULTS.grace,
             max_crashes=checked_count("max_crashes", max_crashes),
-            step_threads=step_threads,
+            step_threads=checked_count("step_threads", step_threads),
             is_strict=checked_choice("on_changed_arguments", on_changed_arguments, ("park", "warn")) == "park",
             cancel_grace=duration_option("cancel_grace", cancel_grace) or DEFAULTS.cancel_grace,
         )

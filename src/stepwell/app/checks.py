@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,7 @@ from stepwell.runtime.registry import Bound, Registry
 from stepwell.runtime.times import aware
 
 MAX_PAGE = 10_000  # executions with their payloads, all in memory
+SHORTEST_LEASE = timedelta(milliseconds=100)  # below it a worker would be dead more often than alive
 
 Deadline = datetime | DurationLike
 
@@ -55,7 +56,7 @@ def _unchecked_json(workflow: str, text: bytes | None) -> bytes:
 def execution_id_of(value: UUID | str) -> ExecutionId:
     try:
         return ExecutionId(value if isinstance(value, UUID) else UUID(value))
-    except ValueError:
+    except (ValueError, TypeError, AttributeError):  # text that is none, or no text at all
         raise InvalidOption(f"{value!r:.100} is no execution id; it looks like 0192f0c1-...-...") from None
 
 
@@ -77,16 +78,38 @@ def checked_status(value: Status | str) -> Status:
 
 def checked_count(option: str, value: int) -> int:
     """A number of things that there must be. Raises InvalidOption."""
-    if value < 1:
-        raise InvalidOption(f"{option} is {value}, use at least 1")
+    if not isinstance(value, int) or value < 1:
+        raise InvalidOption(f"{option} is {value!r:.100}, use a whole number from 1")
     return value
 
 
-def checked_limit(limit: int) -> int:
+def checked_limit(limit: int, *, most: int = MAX_PAGE, way_out: str = " and `before` for the next page") -> int:
     """How many rows a page has at most. Raises InvalidOption."""
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidOption(f"limit is {limit}, use 1 to {MAX_PAGE:,} and `before` for the next page")
+    if not isinstance(limit, int) or not 1 <= limit <= most:
+        raise InvalidOption(f"limit is {limit!r:.100}, use 1 to {most:,}{way_out}")
     return limit
+
+
+def checked_inputs(inputs: Iterable[Any]) -> list[Any]:
+    """One input for each execution: neither text, of which each letter would be one, nor a mapping."""
+    if isinstance(inputs, str | bytes | Mapping) or not isinstance(inputs, Iterable):
+        raise InvalidOption(f"inputs is {inputs!r:.100}; give a list with one input for each execution")
+    return list(inputs)
+
+
+def checked_queues(queues: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The queues that a worker claims from; None: those of its workflows. Raises InvalidOption."""
+    if isinstance(queues, str):
+        raise InvalidOption(f"queues is the text {queues!r:.100}; give a list of names")
+    return tuple(checked_name(queue, "a queue") for queue in queues) if queues else None
+
+
+def checked_lease(lease: DurationLike | None) -> timedelta | None:
+    """A lease that a busy process can extend three times before it is over. Raises InvalidOption."""
+    length = duration_option("lease", lease)
+    if length is not None and length < SHORTEST_LEASE:
+        raise InvalidOption(f"lease is {lease!r}, use at least 100 ms")
+    return length
 
 
 def checked_choice(option: str, value: str, choices: Sequence[str]) -> str:

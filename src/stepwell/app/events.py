@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from stepwell.app.checks import checked_filter, execution_id_of
+from stepwell.app.checks import checked_filter, checked_limit, execution_id_of
 from stepwell.app.opening import Opening
 from stepwell.app.payloads import to_store
 from stepwell.core.events import address
 from stepwell.core.model import EventRecord, NewEvent, Sent, WaitRecord
-from stepwell.errors import InvalidOption, UnknownExecution
+from stepwell.errors import UnknownExecution
 from stepwell.runtime.sending import new_event
 from stepwell.runtime.topics import checked_event_key
 from stepwell.store.foreign import send_on, send_on_sync
@@ -110,9 +110,7 @@ def _address(key: str | None, to: UUID | str | None) -> str | None:
 
 
 def _checked_limit(limit: int) -> int:
-    if not 1 <= limit <= MAX_EVENTS:
-        raise InvalidOption(f"limit is {limit}, use 1 to {MAX_EVENTS:,}, or say which name or key")
-    return limit
+    return checked_limit(limit, most=MAX_EVENTS, way_out=", or say which name or key")
 
 
 def _event(name: str, payload: Any, *, key: str | None, to: UUID | str | None, id: str | None) -> NewEvent:

@@ -90,15 +90,15 @@ def collect_seldom() -> None:
 def _settings(
     concurrency: int | None, queues: Sequence[str], grace: timedelta | None, lease: timedelta | None
 ) -> WorkerSettings:
-    from stepwell.runtime.functions import duration_option
+    from stepwell.app.checks import checked_lease, checked_queues
     from stepwell.runtime.shift import DEFAULTS
 
     return replace(
         DEFAULTS,
         concurrency=DEFAULTS.concurrency if concurrency is None else concurrency,
-        queues=tuple(queues) or DEFAULTS.queues,
+        queues=checked_queues(queues),
         grace=DEFAULTS.grace if grace is None else grace,
-        lease_for=duration_option("lease", lease) or DEFAULTS.lease_for,
+        lease_for=checked_lease(lease) or DEFAULTS.lease_for,
     )
 
 

@@ -45,8 +45,10 @@ class Retry:
     ) -> None:
         if not isinstance(max_attempts, int) or max_attempts < 1:
             raise InvalidOption(f"Retry(max_attempts={max_attempts!r}): use a whole number from 1")
-        if not 1 <= factor <= 100:  # also refuses NaN
+        if not isinstance(factor, int | float) or not 1 <= factor <= 100:  # also refuses NaN
             raise InvalidOption(f"Retry(factor={factor!r}): use a number from 1 to 100")
+        if not isinstance(give_up_on, tuple) or not all(map(_is_error, give_up_on)):
+            raise InvalidOption(f"Retry(give_up_on={give_up_on!r}): use a tuple of exception classes")
         for name, value in (
             ("max_attempts", max_attempts),
             ("first_delay", _duration("first_delay", first_delay)),
@@ -69,6 +71,10 @@ def delay_after(error: BaseException, policy: Retry, attempt: int, *, random: Ca
     if isinstance(error, RetryAfter):
         return error.delay
     return policy.longest_delay(attempt) * random()
+
+
+def _is_error(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseException)
 
 
 def _duration(name: str, value: Any) -> timedelta:

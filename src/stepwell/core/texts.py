@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from stepwell.errors import InvalidOption
 
@@ -26,8 +26,8 @@ def checked_text(option: str, value: str) -> str:
 
 
 def checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(tags, str):
-        raise InvalidOption(f"tags is the text {tags!r:.100}; give a list of texts")
+    if isinstance(tags, str) or not isinstance(tags, Collection):
+        raise InvalidOption(f"tags is {tags!r:.100}; give a list of texts")
     if len(tags) > MAX_TAGS:
         raise InvalidOption(f"{len(tags)} tags are too many, use at most {MAX_TAGS}")
     for tag in tags:

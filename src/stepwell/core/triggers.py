@@ -189,7 +189,7 @@ def webhook(
 
 def as_triggers(given: Trigger | Sequence[Trigger] | None) -> tuple[Trigger, ...]:
     """The triggers that a workflow was given: none, one or several. Raises InvalidOption."""
-    triggers = () if given is None else (given,) if isinstance(given, Trigger) else tuple(given)
+    triggers = () if given is None else tuple(given) if isinstance(given, Sequence) else (given,)
     for trigger in triggers:
         if not isinstance(trigger, Trigger):
             raise InvalidOption(

@@ -65,11 +65,19 @@ def step(
         raise InvalidOption(f"{function!r:.100} is no function; give options by name: @stepwell.step(name=...)")
 
     def declare(function: F) -> F:
-        chosen = name or getattr(function, "__name__", "step").replace("_", "-")
-        setattr(function, _DEFAULTS, StepOptions(checked_name(chosen), retry, duration_option("timeout", timeout)))
+        chosen = getattr(function, "__name__", "step").replace("_", "-") if name is None else name
+        options = StepOptions(checked_name(chosen), retry_option(retry), duration_option("timeout", timeout))
+        setattr(function, _DEFAULTS, options)
         return function
 
     return declare if function is None else declare(function)
+
+
+def retry_option(value: Retry | None) -> Retry | None:
+    """The policy an option was given. Raises InvalidOption."""
+    if value is not None and not isinstance(value, Retry):
+        raise InvalidOption(f"retry is {value!r:.100}; write it like Retry(max_attempts=5)")
+    return value
 
 
 def retention_option(value: RetentionLike | None) -> timedelta | None:

@@ -22,7 +22,7 @@ from stepwell.errors import InvalidInput, InvalidOption, UnknownWorkflow
 from stepwell.inputs import NOTHING, InputCodec, unchecked_input
 from stepwell.runtime.declared import hooks_of, polls_of, specs_of, triggered_by
 from stepwell.runtime.dispatcher import Listening
-from stepwell.runtime.functions import duration_option, egress_option, retention_option
+from stepwell.runtime.functions import duration_option, egress_option, retention_option, retry_option
 from stepwell.runtime.step import Step
 from stepwell.runtime.sync_step import SyncStep
 
@@ -138,6 +138,8 @@ class Registry:
             if not self.names:
                 return Bound(checked_name(workflow, "a workflow"), DEFAULT_QUEUE, unchecked_input(workflow, value))
             workflow = self[workflow]
+        if not isinstance(workflow, Workflow):
+            raise InvalidOption(f"{workflow!r:.100} is no workflow; give what @app.workflow made, or its id")
         codec = workflow.input
         if value is NOTHING:
             return Bound(workflow.id, workflow.queue, codec.bind((), {}))
@@ -176,9 +178,9 @@ class Registry:
         egress: Sequence[str] | None = None,
     ) -> Workflow[P, Any]:
         """Register a function. Raises InvalidOption when the id is taken or an annotation cannot be stored."""
-        name = _checked_id(id or function.__name__.replace("_", "-"))
-        if version is not None and version < 1:
-            raise InvalidOption(f"workflow '{name}': version is {version}, use 1 or more")
+        name = _checked_id(_default_id(function) if id is None else id)
+        if version is not None and (not isinstance(version, int) or version < 1):
+            raise InvalidOption(f"workflow '{name}': version is {version!r:.100}, use 1 or more")
         if (name, version) in self._versions:
             called = versioned(name, version)
             raise InvalidOption(f"two workflows are called '{called}'; give one another id: @app.workflow(id=...)")
@@ -188,7 +190,7 @@ class Registry:
             id=name,
             function=function,
             queue=checked_name(queue, "a queue"),
-            retry=retry or Retry(),
+            retry=retry_option(retry) or Retry(),
             timeout=duration_option("timeout", timeout),
             retention=retention_option(retention),
             is_async=is_async,
@@ -230,6 +232,12 @@ class Registry:
             )
 
 
+def _default_id(function: object) -> str:
+    if isinstance(name := getattr(function, "__name__", None), str):
+        return name.replace("_", "-")
+    raise InvalidOption(f"{function!r:.100} is no function with a name; if it can be called, give it an id=")
+
+
 def _checked_id(name: str) -> str:
     if _VERSIONED.search(checked_name(name, "a workflow")):
         raise InvalidOption(f"'{name}' cannot name a workflow: it looks like a version of one; use version=")
@@ -244,7 +252,10 @@ def _joined(known: Mapping[str, T], new: Mapping[str, T], what: str) -> dict[str
 
 
 def _step_parameter(function: Callable[..., Any], *, is_async: bool) -> str | None:
-    """The parameter annotated as Step (SyncStep in a plain function)."""
+    """The parameter annotated as Step (SyncStep in a plain function). Raises InvalidOption."""
+    if not callable(function) or inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise InvalidOption(f"{function!r:.100} cannot be a workflow: use a function that returns one result")
+    found: list[str] = []
     for parameter in inspect.signature(function).parameters.values():
         annotation = parameter.annotation
         if isinstance(annotation, str) and "Step" in annotation:
@@ -253,5 +264,7 @@ def _step_parameter(function: Callable[..., Any], *, is_async: bool) -> str | No
             wanted, kind = ("Step", "an async") if is_async else ("SyncStep", "a plain")
             raise InvalidOption(f"{function.__name__} is {kind} function: annotate '{parameter.name}' as {wanted}")
         if annotation is Step or annotation is SyncStep:
-            return parameter.name
-    return None
+            found.append(parameter.name)
+    if len(found) > 1:
+        raise InvalidOption(f"{function.__name__} has several parameters for its steps ({', '.join(found)}); use one")
+    return found[0] if found else None

@@ -39,6 +39,7 @@ from stepwell.runtime.functions import (
     defaults_of,
     duration_option,
     is_workflow,
+    retry_option,
     shape_of,
 )
 from stepwell.runtime.passes import Key, Pass
@@ -71,8 +72,8 @@ class Step:
 
     def __call__(self, *, retry: Retry | None = None, timeout: DurationLike | None = None) -> Step:
         """The same, with options for the calls made through it. `timeout` is that of one attempt."""
-        limit = duration_option("timeout", timeout)
-        return Step(self._pass, StepOptions(None, retry or self._options.retry, limit or self._options.timeout))
+        chosen, limit = retry_option(retry), duration_option("timeout", timeout)
+        return Step(self._pass, StepOptions(None, chosen or self._options.retry, limit or self._options.timeout))
 
     @overload
     async def run(

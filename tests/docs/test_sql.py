@@ -13,6 +13,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from stepwell import App, ExecutionCancelled, ExecutionFailed, Retry, Step, every
+from stepwell.core.model import Kind
 from stepwell.store.migrate import migrate, script
 from tests.docs.pages import ROOT, Page, page
 
@@ -104,7 +105,9 @@ async def test_questions_of_operators_are_answered(database_url: str, look: Conn
     answers = [look.execute(question.encode()).fetchall() for question in QUESTIONS]
 
     assert len(answers) >= 10
-    assert [row[1:4] for row in answers[0]] == [("sleeps", "pending", "no worker has this workflow")]
+    ((workflow, status, why),) = [row[1:4] for row in answers[0]]
+    assert (workflow, status) == ("sleeps", "pending")
+    assert why.startswith("no worker has this workflow; delayed until ")
 
 
 @pytest.mark.parametrize("view", ["executions", "steps", "workers", "events", "waits", "schedules", "triggers"])
@@ -115,6 +118,13 @@ def test_every_column_of_a_view_is_described_in_its_order(view: str, look: Conne
     ).fetchall()
 
     assert set(re.findall(r"`(\w+)`", " ".join(cells))) == {name for (name,) in columns}
+
+
+def test_every_kind_of_step_is_described() -> None:
+    row = re.search(r"^\| `kind` \| (.*) \|$", SQL.section("### `stepwell.steps`"), re.MULTILINE)
+
+    assert row is not None
+    assert set(re.findall(r"`([a-z]+)`", row[1])) == set(Kind)
 
 
 def test_every_table_is_described(look: Connection) -> None:

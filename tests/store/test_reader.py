@@ -108,13 +108,15 @@ async def test_execution_that_no_worker_has_says_so(world: World) -> None:
 
 async def test_dead_workers_workflows_are_nobodys(world: World) -> None:
     session = await world.worker()
-    started = await world.running(session)
+    started, delayed = await world.running(session), await world.start(delay_seconds=3600)
     await world.suspend(session, started)
     assert str((await world.see(started)).why).startswith("sleeping until ")
 
     world.advance(LEASE + MINUTE)
 
-    assert (await world.see(started)).why == "no worker has this workflow; sleeping"
+    for one, timer in ((started, "sleeping"), (delayed, "delayed")):
+        seen = await world.see(one)
+        assert seen.why == f"no worker has this workflow; {timer} until {seen.due_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 async def test_waiting_execution_says_for_what(world: World) -> None:
@@ -123,7 +125,7 @@ async def test_waiting_execution_says_for_what(world: World) -> None:
 
     assert (await world.see(ready)).why == "ready, waits for a free worker"
     due_at = (await world.see(later)).due_at
-    assert (await world.see(later)).why == f"due until {due_at:%Y-%m-%d %H:%M:%S} UTC"
+    assert (await world.see(later)).why == f"delayed until {due_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 async def test_running_execution_says_where_and_whether_that_worker_is_dead(world: World) -> None:

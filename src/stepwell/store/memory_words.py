@@ -20,11 +20,12 @@ def why(row: ExecutionRow, workers: Mapping[SessionId, WorkerRow], now: datetime
         return f"{row.reason}{_until(row.due_at)}"
     if row.status is not Status.PENDING or row.due_at is None:
         return row.reason
+    timer = f"{row.reason or 'delayed'}{_until(row.due_at)}" if row.due_at > now else row.reason
     if not any(worker.is_alive(now) and worker.has(row.code, row.new.queue) for worker in workers.values()):
         which = "" if row.version is None else f"version {row.version} of "
-        return "; ".join([f"no worker has {which}this workflow", *([row.reason] if row.reason else [])])
+        return "; ".join([f"no worker has {which}this workflow", *([timer] if timer else [])])
     if row.due_at > now:
-        return f"{row.reason or 'due'}{_until(row.due_at)}"
+        return timer
     return "; ".join([*([row.reason] if row.reason else []), "ready, waits for a free worker"])
 
 

@@ -128,6 +128,24 @@ def test_connector_whose_secrets_are_a_choice_says_which_there_are(cli: Cli) -> 
     assert done.stderr == "it has no secret yet; azure-devops takes pat, token\n"
 
 
+def test_settings_that_the_connector_needs_are_asked_for_by_name(cli: Cli) -> None:
+    done = ok(cli("connections", "add", "acme", "azure-devops", "--secret", "pat", stdin=f"{CANARY}\n"))
+
+    assert done.stderr == (
+        "it has no organization yet (the organization's name, as in https://dev.azure.com/{organization});"
+        " `stepwell connections change acme --set organization=...` sets it\n"
+    )
+
+
+def test_test_of_a_connection_says_what_is_missing_and_the_command_that_sets_it(cli: Cli) -> None:
+    ok(cli("connections", "add", "acme", "azure-devops", "--secret", "pat", stdin=f"{CANARY}\n"))
+
+    done = cli("connections", "test", "acme")
+
+    assert done.exit_code == 1
+    assert "`stepwell connections change acme --set organization=...` sets it" in done.stderr
+
+
 def test_connection_that_only_takes_webhooks_is_asked_for_nothing_else(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -156,7 +156,7 @@ async def test_connection_of_another_system_or_without_its_secret_is_refused(len
         await Example("acme").request("GET", "/", operation="look")
 
     lent.given["acme"] = connection("acme", "example")
-    with pytest.raises(InvalidOption, match="has no token"):
+    with pytest.raises(InvalidOption, match=r"has no token .*`stepwell connections rotate \w+ --secret token` sets it"):
         await Example("acme").request("GET", "/", operation="look")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -15,6 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stepwell.testing.serving import served
+from stepwell.testing.vendors import FakeClickUp
+from stepwell.testing.vendors.__main__ import main
 
 PATIENCE = 30.0
 
@@ -91,6 +94,78 @@ async def test_switch_that_is_none_is_refused_by_name(azure: httpx2.AsyncClient)
 
     assert refused.status_code == 404
     assert "drop_after_commit" in refused.json()["message"]
+
+
+@pytest.mark.parametrize("body", [b'{"bogus": 1}', b"{", b"[1]", b'{"times": "x"}'])
+async def test_switch_with_other_arguments_is_refused_and_turns_nothing(azure: httpx2.AsyncClient, body: bytes) -> None:
+    refused = await azure.post("/_fake/switches/limit", content=body)
+
+    assert refused.status_code == 400
+    assert refused.json()["message"].startswith("limit: ")
+    assert (await create(azure)).status_code == 200
+
+
+async def test_switch_of_another_vendor_says_so_in_its_answer(azure: httpx2.AsyncClient) -> None:
+    await azure.post("/_fake/switches/throttle")
+
+    answer = await create(azure)
+
+    assert answer.status_code == 501
+    assert "FakeAzureDevOps has no such switch: Throttle" in answer.json()["message"]
+
+
+async def test_other_processes_spoil_what_is_sent() -> None:
+    came: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def take(request: Request) -> Response:
+        came.put_nowait(await request.body())
+        return Response(status_code=202)
+
+    async with served(Starlette(routes=[Route("/hooks", take, methods=["POST"])])) as url, process("clickup") as fake:
+        fake.headers["Authorization"] = "pk_1"
+        await fake.post("/api/v2/team/9001/webhook", json={"endpoint": f"{url}/hooks", "events": ["taskCreated"]})
+        await fake.post("/_fake/switches/lose")
+        await fake.post("/api/v2/list/901/task", json={"name": "Lost"})
+        await fake.post("/_fake/switches/duplicate", json={"times": 1})
+        made = (await fake.post("/api/v2/list/901/task", json={"name": "Told twice"})).json()
+        first, second = [await asyncio.wait_for(came.get(), PATIENCE) for _ in range(2)]
+
+    assert first == second
+    assert made["id"].encode() in first
+
+
+async def test_nothing_is_spoiled_where_nothing_is_sent() -> None:
+    async with served(FakeClickUp()) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as client:
+        refused = await client.post("/_fake/switches/duplicate")
+
+    assert (refused.status_code, refused.json()["message"]) == (400, "duplicate: nothing sends these webhooks")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("clickup", "--options", "[1"), "--options: '[1' is no JSON object"),
+        (("clickup", "--options", "[1]"), "--options: '[1]' is no JSON object"),
+        (("clickup", "--options", '{"bogus": 1}'), "'bogus'"),
+        (("clickup", "--speed", "0"), "--speed: '0' is not above 0"),
+    ],
+)
+def test_fake_that_cannot_be_made_ends_with_one_sentence(
+    arguments: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_port_in_use_ends_with_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SystemExit) as ended:
+        main(["clickup", "--port", str(taken.getsockname()[1])])
+
+    assert ended.value.code == 2
+    assert "ddress already in use" in capsys.readouterr().err
 
 
 async def test_process_ends_with_who_started_it() -> None:

@@ -16,6 +16,7 @@ from stepwell.errors import InvalidOption
 
 if TYPE_CHECKING:
     from stepwell.app.application import App
+    from stepwell.connectors.base import Setting
     from stepwell.core.accounts import ConnectionInfo
     from stepwell.server import documents
 
@@ -67,14 +68,22 @@ def add(
         note(f"`stepwell connections connect {name}` asks for consent")
     elif not secrets and not application and (choice := _secrets_of(connector, is_required=False)):
         note(f"it has no secret yet; {connector} takes {', '.join(choice)}")
+    elif secrets and not application:
+        for setting in _settings(connector):
+            if setting.is_required and not setting.is_secret and setting.name not in given:
+                note(f"it has no {setting.name} yet ({setting.meaning}); {setting.way_to_set(name)}")
 
 
 def _secrets_of(connector: str, *, is_required: bool = True) -> list[str]:
     """The secrets that a connector takes, if it is known here; or only those without which it does nothing."""
+    return [one.name for one in _settings(connector) if one.is_secret and one.is_required >= is_required]
+
+
+def _settings(connector: str) -> Sequence[Setting]:
     from stepwell.app.accounts import connector_class
 
     kind = connector_class(connector)
-    return [one.name for one in kind.settings if one.is_secret and one.is_required >= is_required] if kind else []
+    return kind.settings if kind else ()
 
 
 def _refuse_open_secrets(connector: str, settings: Mapping[str, object]) -> None:

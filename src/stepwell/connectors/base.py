@@ -46,6 +46,15 @@ class Setting:
     is_secret: bool = False
     is_required: bool = True
 
+    def way_to_set(self, connection: str) -> str:
+        """The command that sets it, for a person."""
+        how = (
+            f"rotate {connection} --secret {self.name}"
+            if self.is_secret
+            else f"change {connection} --set {self.name}=..."
+        )
+        return f"`stepwell connections {how}` sets it"
+
 
 def action(*, repeat: str) -> Callable[[Function], Function]:
     """Declare a method as an action of its connector. `repeat` is "safe", "keyed" or "verify"."""
@@ -110,7 +119,7 @@ class Connector:
             if setting.is_required and setting.name not in given:
                 raise InvalidOption(
                     f"connection '{connection.name}' has no {setting.name} ({setting.meaning});"
-                    f" `stepwell connections add {connection.name}` sets it"
+                    f" {setting.way_to_set(connection.name)}"
                 )
         return connection
 

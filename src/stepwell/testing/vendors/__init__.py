@@ -41,5 +41,10 @@ __all__ = sorted(_HOMES)
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'stepwell.testing.vendors' has no attribute '{name}'")
-    value = globals()[name] = getattr(import_module(f"stepwell.testing.vendors.{_HOMES[name]}"), name)
+    try:
+        value = globals()[name] = getattr(import_module(f"stepwell.testing.vendors.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "graphql":
+            raise
+        raise ImportError(f"{name} needs graphql-core: pip install 'stepwell[fakes]'", name=error.name) from error
     return value

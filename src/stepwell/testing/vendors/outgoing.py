@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 
 def _unheard(_status: int | None, _attempts: int) -> None:
@@ -27,15 +28,31 @@ class Outgoing:
     answered: Callable[[int | None, int], None] = _unheard
 
 
+class Sender(Protocol):
+    """Whoever sends them, and can be told to do it badly."""
+
+    def take(self, outgoing: Outgoing) -> None:
+        """There is one to send."""
+
+    def duplicate(self, times: int = 1) -> None:
+        """Send each of the next `times` webhooks twice."""
+
+    def reorder(self, count: int = 2) -> None:
+        """Send the next `count` webhooks the last one first."""
+
+    def lose(self, times: int = 1) -> None:
+        """Never send the next `times` webhooks."""
+
+
 class Outbox:
     """Everything that was to be sent, oldest first, and who is told of it at once."""
 
     def __init__(self) -> None:
         self.all: list[Outgoing] = []
-        self.on_put: list[Callable[[Outgoing], None]] = []
+        self.senders: list[Sender] = []
 
     def put(self, outgoing: Outgoing) -> None:
         """There is one more to send."""
         self.all.append(outgoing)
-        for tell in self.on_put:
-            tell(outgoing)
+        for sender in self.senders:
+            sender.take(outgoing)

@@ -73,20 +73,21 @@ class Deliveries:
     async def __aenter__(self) -> Self:
         limits = httpx2.Limits(max_connections=MAX_CONNECTIONS)
         self._client = httpx2.AsyncClient(limits=limits, follow_redirects=False, trust_env=False)
-        self._outbox.on_put.append(self._take)
+        self._outbox.senders.append(self)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._outbox.on_put.remove(self._take)
+        self._outbox.senders.remove(self)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._client is not None:
             await self._client.aclose()
 
-    def _take(self, outgoing: Outgoing) -> None:
+    def take(self, outgoing: Outgoing) -> None:
+        """Send it, unless it was to be spoiled."""
         if self._lost:
             self._lost -= 1
         elif self._to_hold:

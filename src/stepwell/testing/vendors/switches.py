@@ -37,7 +37,7 @@ class Throttle:
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """The answer takes that long."""
+    """The work is done, and the answer takes that long."""
 
     seconds: float
 
@@ -84,7 +84,7 @@ class Switches:
         self._next.extend([Throttle()] * times)
 
     def slow(self, times: int = 1, *, seconds: float = 5.0) -> None:
-        """Answer late."""
+        """Do the work, and answer late: who has gone by then has left an effect behind."""
         self._next.extend([Slow(seconds)] * times)
 
     def slow_down(self, times: int = 1, *, retry_after: str = "2.0") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from itertools import count
@@ -61,9 +62,9 @@ class Organization(FakeVendor):
                 return project
         raise Refusal(404, f"TF200016: The following project does not exist: {name_or_id}.", "ProjectDoesNotExist")
 
+    @abstractmethod
     def happened(self, event_type: str, resource: Json, project: Project) -> None:
         """Something has happened that service hooks tell of."""
-        raise NotImplementedError
 
     def guarded(self, endpoint: Endpoint) -> Endpoint:
         """The endpoint with errors in the vendor's shape."""

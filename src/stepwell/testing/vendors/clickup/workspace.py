@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
@@ -175,6 +176,6 @@ class Workspace(FakeVendor):
             "X-RateLimit-Reset": str(int(self.now().timestamp()) + seconds),
         }
 
+    @abstractmethod
     def happened(self, event: str, *, task: FakeTask | None = None, items: Sequence[Json] = (), **ids: Any) -> None:
         """Something has happened that webhooks tell of; `ids` name the object if it is no task."""
-        raise NotImplementedError

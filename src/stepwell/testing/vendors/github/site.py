@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from itertools import count
@@ -62,9 +63,9 @@ class Site(FakeVendor):
         """The next number of a repository: issues and pull requests share them."""
         return next(self._numbers[where.lower()])
 
+    @abstractmethod
     def happened(self, event: str, where: str, **parts: Any) -> None:
         """Something has happened that webhooks tell of."""
-        raise NotImplementedError
 
     def told_by_all(self, where: str) -> Json:
         """What every webhook says beside its event."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -39,9 +40,9 @@ class Reading(Shop):
         all_of_them = (one for order in self.orders.values() for one in order["_fulfillment_orders"])
         return next((one for one in all_of_them if one["id"] == id), None)
 
+    @abstractmethod
     def looked_at_bulk(self, id: str) -> Json | None:
         """A bulk operation, as far as it has got when somebody looks."""
-        raise NotImplementedError
 
     def _listing(self, things: dict[str, Json]) -> Resolver:
         def listed(info: Any, **arguments: Any) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -35,9 +36,9 @@ class Writing(Reading):
             "webhookSubscriptionDelete": self._unsubscribe,
         }
 
+    @abstractmethod
     def run_bulk(self, _info: Any, *, query: str, **_: Any) -> Json:
         """Begin a bulk operation."""
-        raise NotImplementedError
 
     def once(self, field: str, key: str | None, variables: Json, do: Callable[[], Json]) -> Json:
         """What a mutation answers: if its key is known, what it answered then. Raises GraphQLError without a key."""

@@ -105,8 +105,15 @@ async def test_current_step_is_known_inside_a_step_only(lab: Lab) -> None:
         lambda step: step.sleep_until("pause", datetime(2030, 1, 1)),  # noqa: DTZ001
         lambda step: step.map("items", print, [], concurrency=0),
         lambda step: step.map("items", print, [], concurrency=10**9),
+        lambda step: step.map("items", print, [], concurrency="20"),
+        lambda step: step.map("items", print, None),
         lambda step: step(timeout="0s").run("work", print),
         lambda step: step(timeout=-MINUTE).run("work", print),
+        lambda step: step(retry=3).run("work", print),
+        lambda step: step.sleep_until("pause", "24h"),
+        lambda step: step.sleep_until("pause", None),
+        lambda step: step.effect("charge", print, verify="by the key"),
+        lambda step: step.call("child", print),
     ],
 )
 async def test_call_that_makes_no_sense_is_refused_before_anything_happens(lab: Lab, call: Any) -> None:

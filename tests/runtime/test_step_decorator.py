@@ -55,3 +55,9 @@ async def test_decorator_with_options_gives_them_to_every_call(lab: Lab, ledger:
 def test_option_without_its_name_is_refused(given: Any) -> None:
     with pytest.raises(InvalidOption, match=r"give options by name: @stepwell\.step\(name=\.\.\.\)"):
         stepwell.step(given)
+
+
+@pytest.mark.parametrize("options", [{"name": ""}, {"name": "a/b"}, {"retry": 3}, {"timeout": "soon"}])
+def test_option_that_makes_no_sense_is_refused(options: Any) -> None:
+    with pytest.raises(InvalidOption):
+        stepwell.step(**options)(print)

@@ -104,6 +104,16 @@ async def test_many_dead_sessions_are_all_ended(world: World) -> None:
     assert (await world.store.count())[Status.PENDING] == 130
 
 
+async def test_dead_session_is_not_hidden_behind_the_living(world: World) -> None:
+    """F11: more of them than are ended at a time, before it and after it."""
+    for session in range(221):
+        await world.worker(lease_for=LEASE if session == 110 else 1_000 * LEASE)
+
+    world.advance(LEASE + MINUTE)
+
+    assert world.reap().sessions == 1
+
+
 async def test_execution_that_crashes_workers_is_failed(world: World) -> None:
     """F63: others go on."""
     poison = await world.start()

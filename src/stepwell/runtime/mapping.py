@@ -29,8 +29,12 @@ async def run(
 
     `perform` says how an item without an outcome gets one, if not by running the function.
     """
-    if not 1 <= concurrency <= MAX_CONCURRENCY:
-        raise InvalidOption(f"map '{call.key}': concurrency is {concurrency}, use 1 to {MAX_CONCURRENCY:,}")
+    if not isinstance(concurrency, int) or not 1 <= concurrency <= MAX_CONCURRENCY:
+        raise InvalidOption(f"map '{call.key}': concurrency is {concurrency!r:.100}, use 1 to {MAX_CONCURRENCY:,}")
+    if not isinstance(items, Iterable):
+        raise InvalidOption(
+            f"map '{call.key}': {items!r:.100} has no items; give a list, or anything else to go through"
+        )
     try:
         return await _run(pass_, call, items, concurrency, perform or _perform_step)
     except Diverged as error:

@@ -183,6 +183,8 @@ class Step:
         """
         key = self._pass.key(name)
         verify = kwargs.pop("verify", None)
+        if verify is not None and not callable(verify):
+            raise InvalidOption(f"effect '{name}': verify is {verify!r:.100}; give a function that looks by the key")
         return await effects.run(self._pass, self._call(key, Kind.EFFECT, do, args, kwargs), verify)
 
     def compensate_with(self, name: str, function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -201,7 +203,9 @@ class Step:
         await self._sleep(name, duration)
 
     async def sleep_until(self, name: str, at: datetime) -> None:
-        """Return at that time, at once if it has passed. The time must say its zone."""
+        """Return at that time, at once if it has passed. The time must say its zone. Raises InvalidOption."""
+        if not isinstance(at, datetime):
+            raise InvalidOption(f"'{name}': {at!r:.100} is no datetime; step.sleep takes a duration")
         await self._sleep(name, at)
 
     async def _sleep(self, name: str, length: DurationLike | datetime) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from stepwell.codec import codec_for
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import DEFAULT_QUEUE, ExecutionId
+from stepwell.core.moments import aware
 from stepwell.core.payload import pack
 from stepwell.core.replay import checked_name
 from stepwell.core.status import Status
@@ -19,7 +20,6 @@ from stepwell.core.texts import checked_text
 from stepwell.errors import InvalidInput, InvalidOption, InvalidValue
 from stepwell.runtime.functions import duration_option
 from stepwell.runtime.registry import Bound, Registry
-from stepwell.runtime.times import aware
 
 MAX_PAGE = 10_000  # executions with their payloads, all in memory
 SHORTEST_LEASE = timedelta(milliseconds=100)  # below it a worker would be dead more often than alive

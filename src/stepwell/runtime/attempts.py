@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from datetime import timedelta
@@ -13,16 +12,14 @@ from typing import Any, NamedTuple
 
 from stepwell.core.failure import Failure, failure_of
 from stepwell.core.model import Checkpoint, FailedAttempt, Kind, NewCheckpoint
-from stepwell.core.replay import check_arguments
 from stepwell.core.retry import Retry, delay_after
 from stepwell.errors import Diverged, InvalidValue, NotYet, StepFailed, StepTimeout
 from stepwell.failpoints import failpoint
 from stepwell.running import StepContext, running_step
+from stepwell.runtime.calls import check_digest, durable, recall
 from stepwell.runtime.functions import Shape, in_thread
 from stepwell.runtime.passes import Key, Pass, Wait
 from stepwell.stored_failures import decode_failure, encode_failure
-
-log = logging.getLogger("stepwell.step")
 
 CANCELLED = "stepwell.CancelledByWorkflow"  # the stored failure type of a step that user code cancelled
 
@@ -51,18 +48,15 @@ class Deferred(Exception):
         self.wait = wait
 
 
+@durable
 async def run(pass_: Pass, call: Call, body: Body | None = None) -> Any:
     """The outcome of a durable call: the stored one, or that of its attempts."""
-    try:
-        stored = pass_.replay.stored(call.key, call.kind)
-        if stored is not None:
-            await asyncio.sleep(0)  # new tasks begin before this one goes on, as they did on the first pass
-            if stored.is_failure and was_cancelled(stored):
-                await asyncio.Event().wait()  # until the workflow cancels it again
-            return replayed(pass_, call, stored)
-    except Diverged as error:
-        await pass_.diverge(error)
-    return await perform(pass_, call, body or plain_body)
+    found = await recall(pass_, call.key, call.kind)
+    if found is None:
+        return await perform(pass_, call, body or plain_body)
+    if found.is_failure and was_cancelled(found):
+        await asyncio.Event().wait()  # until the workflow cancels it again
+    return replayed(pass_, call, found)
 
 
 def replayed(pass_: Pass, call: Call, stored: Checkpoint) -> Any:
@@ -78,21 +72,6 @@ def replayed(pass_: Pass, call: Call, stored: Checkpoint) -> Any:
     except InvalidValue as error:
         expected = f"stored in a form that its annotation does not read ({error.reason})"
         raise Diverged(step=call.key, expected=expected, met="of another type") from error
-
-
-def check_digest(pass_: Pass, key: Key, stored: int, met: int) -> None:
-    """Raise Diverged when the call was stored with other arguments; only warn if so set."""
-    try:
-        check_arguments(key, stored, met)
-    except Diverged as error:
-        differ(pass_, error)
-
-
-def differ(pass_: Pass, error: Diverged) -> None:
-    """A completed call is made differently now: raise the error; only warn if so set."""
-    if pass_.around.is_strict and not pass_.is_lenient:
-        raise error
-    log.warning("execution %s: %s", pass_.id, error)
 
 
 def step_failed(key: Key, value: bytes) -> StepFailed:
@@ -191,6 +170,11 @@ async def plain_body(pass_: Pass, call: Call) -> Any:
     """Run the function and store what it returned."""
     value = await invoke(pass_, call, call.args)
     failpoint("after_step_body")
+    return await keep(pass_, call, value)
+
+
+async def keep(pass_: Pass, call: Call, value: Any) -> Any:
+    """Store the value as the call's outcome; the answer is what it decodes to."""
     stored, value = call.shape.codec.encode(value)
     failpoint("before_step_commit")
     await pass_.store(NewCheckpoint(pass_.id, call.key, call.kind, call.digest, stored))

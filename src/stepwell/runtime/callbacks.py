@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -17,6 +16,7 @@ from stepwell.core.duration import DurationLike
 from stepwell.core.model import Kind, NewCheckpoint
 from stepwell.core.replay import derived_uuid
 from stepwell.errors import Diverged, InvalidOption
+from stepwell.runtime.calls import durable, recall
 from stepwell.runtime.outages import outlast
 from stepwell.runtime.passes import Key, Pass
 from stepwell.runtime.times import end_of
@@ -74,15 +74,12 @@ def _checked_prompt(prompt: str | None) -> str | None:
     raise InvalidOption(f"prompt {prompt!r:.100}: use text of at most {MAX_PROMPT:,} characters, none of them NUL")
 
 
+@durable
 async def url(pass_: Pass, key: Key, asked: Question) -> str:
     """The URL that answers it. Raises InvalidOption when this process cannot make one."""
-    try:
-        stored = pass_.replay.stored(key, Kind.VALUE)
-        if stored is not None:
-            await asyncio.sleep(0)  # as in attempts.run
-            return await _again(pass_, key, asked, _read(key, stored.value))
-    except Diverged as error:
-        await pass_.diverge(error)
+    found = await recall(pass_, key, Kind.VALUE)
+    if found is not None:
+        return await _again(pass_, key, asked, _read(key, found.value))
     await pass_.begin_work(key)
     try:
         links = _links(pass_)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
@@ -11,7 +10,8 @@ from stepwell.core.model import Checkpoint, Child, ExecutionId, Kind, NewCheckpo
 from stepwell.core.status import Status
 from stepwell.errors import ChildFailed, Diverged
 from stepwell.failpoints import failpoint
-from stepwell.runtime.attempts import Call, Deferred, check_digest
+from stepwell.runtime.attempts import Call, Deferred
+from stepwell.runtime.calls import check_digest, durable, recall
 from stepwell.runtime.outages import outlast
 from stepwell.runtime.passes import Key, Pass, Wait
 from stepwell.runtime.waits import decoded
@@ -37,19 +37,12 @@ class ChildCall(NamedTuple):
         return digest((self.bound.workflow, self.bound.input), {})
 
 
+@durable
 async def call(pass_: Pass, key: Key, asked: ChildCall) -> Any:
     """What the child returns. Raises ChildFailed when it failed or was cancelled, the same on every replay."""
-    try:
-        return await _call(pass_, key, asked)
-    except Diverged as error:
-        await pass_.diverge(error)
-
-
-async def _call(pass_: Pass, key: Key, asked: ChildCall) -> Any:
-    stored = pass_.replay.stored(key, Kind.RESULT)
-    if stored is not None:
-        await asyncio.sleep(0)  # as in attempts.run
-        return replayed(pass_, key, asked, stored)
+    found = await recall(pass_, key, Kind.RESULT)
+    if found is not None:
+        return replayed(pass_, key, asked, found)
     await pass_.begin_looking(key)
     try:
         child = await begun(pass_, key, asked, is_called=True)
@@ -62,20 +55,13 @@ async def _call(pass_: Pass, key: Key, asked: ChildCall) -> Any:
     return await pass_.block(Wait(None, f"child '{key}'", is_outside=True))
 
 
+@durable
 async def start(pass_: Pass, key: Key, asked: ChildCall) -> UUID:
     """The id of the child, which goes on by itself."""
-    try:
-        return await _start(pass_, key, asked)
-    except Diverged as error:
-        await pass_.diverge(error)
-
-
-async def _start(pass_: Pass, key: Key, asked: ChildCall) -> UUID:
-    stored = pass_.replay.stored(key, Kind.CHILD)
-    if stored is not None:
-        await asyncio.sleep(0)  # as in attempts.run
-        check_digest(pass_, key, stored.digest, asked.digest)
-        return _ID.decode(stored.value)
+    found = await recall(pass_, key, Kind.CHILD)
+    if found is not None:
+        check_digest(pass_, key, found.digest, asked.digest)
+        return _ID.decode(found.value)
     await pass_.begin_looking(key)
     try:
         child = await _found(pass_, key, asked)

@@ -17,6 +17,7 @@ from stepwell.failpoints import failpoint
 from stepwell.running import current_step
 from stepwell.runtime import attempts
 from stepwell.runtime.attempts import Call
+from stepwell.runtime.calls import durable
 from stepwell.runtime.functions import Shape, is_async_function
 from stepwell.runtime.passes import Pass, Wait
 
@@ -38,6 +39,7 @@ class _Unknown(BaseException):
     """The attempt was cut, and nobody can say whether the effect happened. Not an error: it counts as no attempt."""
 
 
+@durable
 async def run(pass_: Pass, call: Call, verify: Verify | None) -> Any:
     """What the effect made: as it is stored, as `verify` finds it, or by having it done."""
     effect = _Effect(pass_, call, verify)
@@ -46,8 +48,6 @@ async def run(pass_: Pass, call: Call, verify: Verify | None) -> Any:
         if effect.is_to_be_resolved:
             raise _Unknown
         return await attempts.run(pass_, call, effect.body)
-    except Diverged as error:
-        await pass_.diverge(error)
     except _Unknown:
         await pass_.block(Wait(None, f"outcome of effect '{call.key}' is unknown: resolve it", is_outside=True))
 
@@ -82,7 +82,7 @@ class _Effect:
         if self._tries and self._verify is not None and not self._was_put_off:
             found = await _verified(pass_, call, self._verify)
             if found is not REPEAT:
-                return await _store(pass_, call, found)
+                return await attempts.keep(pass_, call, found)
         if not self._is_open:
             await self._intend()
         try:
@@ -95,7 +95,7 @@ class _Effect:
             await self._has_failed(was_put_off=isinstance(error, NotYet))
             raise
         failpoint("after_step_body")
-        return await _store(pass_, call, value)
+        return await attempts.keep(pass_, call, value)
 
     async def _intend(self) -> None:
         self._tries += 1
@@ -117,11 +117,3 @@ async def _verified(pass_: Pass, call: Call, verify: Verify) -> Any:
     shape = Shape(is_async_function(verify), call.shape.codec)
     asked = call._replace(function=verify, shape=shape, kwargs={})
     return await attempts.invoke(pass_, asked, (current_step().idempotency_key,))
-
-
-async def _store(pass_: Pass, call: Call, value: Any) -> Any:
-    stored, value = call.shape.codec.encode(value)
-    failpoint("before_step_commit")
-    await pass_.store(NewCheckpoint(pass_.id, call.key, call.kind, call.digest, stored))
-    failpoint("after_step_commit")
-    return value

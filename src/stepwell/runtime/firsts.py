@@ -15,8 +15,9 @@ from stepwell.core.model import Checkpoint, Child, Event, Kind, NewCheckpoint
 from stepwell.core.replay import checked_name
 from stepwell.errors import Diverged, InvalidOption
 from stepwell.runtime import children
-from stepwell.runtime.attempts import check_digest, step_failed
+from stepwell.runtime.attempts import step_failed
 from stepwell.runtime.branches import outside_the_workflow
+from stepwell.runtime.calls import check_digest, durable, recall
 from stepwell.runtime.children import ChildCall
 from stepwell.runtime.outages import outlast
 from stepwell.runtime.passes import Key, Pass, Wait
@@ -57,6 +58,7 @@ class _Ended(NamedTuple):
     by: Event | Child | None
 
 
+@durable
 async def run(pass_: Pass, key: Key, waits: Mapping[str, AnyWait]) -> First:
     """The first of the waits to end, the same on every replay. Raises StepFailed when that one failed."""
     if not waits:
@@ -67,17 +69,12 @@ async def run(pass_: Pass, key: Key, waits: Mapping[str, AnyWait]) -> First:
             raise InvalidOption(
                 f"first '{key}': {label} is {wait!r:.100}; give what step.event, step.timer or step.child makes"
             )
-    try:
-        return await _first(pass_, key, waits)
-    except Diverged as error:
-        await pass_.diverge(error)
+    found = await recall(pass_, key, Kind.FIRST)
+    return await _first(pass_, key, waits) if found is None else _replayed(pass_, key, waits, found)
 
 
 async def _first(pass_: Pass, key: Key, waits: Mapping[str, AnyWait]) -> First:
-    stored = pass_.replay.stored(key, Kind.FIRST)
-    if stored is not None:
-        await asyncio.sleep(0)  # as in attempts.run
-        return _replayed(pass_, key, waits, stored)
+    """The first to end, which no earlier pass has seen."""
     timers = {label: wait for label, wait in waits.items() if isinstance(wait, TimerWait)}
     untils = {
         label: await recorded(

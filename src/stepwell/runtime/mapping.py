@@ -12,6 +12,7 @@ from stepwell.errors import Diverged, InvalidOption, StepFailed
 from stepwell.runtime import attempts
 from stepwell.runtime.attempts import Call, Deferred
 from stepwell.runtime.branches import current_branch, outside_the_workflow
+from stepwell.runtime.calls import check_digest, differ, durable
 from stepwell.runtime.outages import outlast
 from stepwell.runtime.passes import Pass, Suspend, Wait
 
@@ -22,6 +23,7 @@ _COUNT = codec_for(int)
 Perform = Callable[[Pass, Call], Awaitable[Any]]
 
 
+@durable
 async def run(
     pass_: Pass, call: Call, items: Iterable[Any], *, concurrency: int, perform: Perform | None = None
 ) -> list[Any]:
@@ -35,21 +37,10 @@ async def run(
         raise InvalidOption(
             f"map '{call.key}': {items!r:.100} has no items; give a list, or anything else to go through"
         )
-    try:
-        return await _run(pass_, call, items, concurrency, perform or _perform_step)
-    except Diverged as error:
-        await pass_.diverge(error)
-
-
-async def _perform_step(pass_: Pass, item: Call) -> Any:
-    return await attempts.perform(pass_, item, attempts.plain_body, is_deferrable=True)
-
-
-async def _run(pass_: Pass, call: Call, items: Iterable[Any], concurrency: int, perform: Perform) -> list[Any]:
     summary = pass_.replay.stored(call.key, Kind.MAP)
-    await asyncio.sleep(0)  # as in attempts.run
+    await asyncio.sleep(0)  # as in calls.recall; without a summary some of its items may be stored
     count = None if summary is None else _COUNT.decode(summary.value)
-    work = _Map(pass_, call, items, perform, stored_count=count)
+    work = _Map(pass_, call, items, perform or _perform_step, stored_count=count)
     if not pass_.execution.is_fresh:
         await work.load()
     await work.finish(concurrency)
@@ -62,6 +53,10 @@ async def _run(pass_: Pass, call: Call, items: Iterable[Any], concurrency: int, 
         finally:
             pass_.leave()
     return results
+
+
+async def _perform_step(pass_: Pass, item: Call) -> Any:
+    return await attempts.perform(pass_, item, attempts.plain_body, is_deferrable=True)
 
 
 class _Map:
@@ -155,7 +150,7 @@ class _Map:
 
     def _check(self, index: int, arguments: int) -> None:
         try:
-            attempts.check_digest(self._pass, self._item(index, arguments).key, self._digests.pop(index), arguments)
+            check_digest(self._pass, self._item(index, arguments).key, self._digests.pop(index), arguments)
         except Diverged:
             self._has_diverged = True
             raise
@@ -163,7 +158,7 @@ class _Map:
     def _differ(self, expected: str, met: str) -> None:
         error = Diverged(step=self._call.key, expected=f"a map {expected}", met=met)
         self._has_diverged = self._pass.around.is_strict
-        attempts.differ(self._pass, error)
+        differ(self._pass, error)
 
     async def _run(self, index: int, item: Call) -> bool:
         """Whether this branch is free again: one that waits for a child is not."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +12,9 @@ from stepwell.core.events import address
 from stepwell.core.failure import failure_of
 from stepwell.core.model import Kind, NewCheckpoint, NewEvent, Sent
 from stepwell.core.replay import idempotency_key
-from stepwell.errors import Diverged, InvalidOption, InvalidValue, UnknownExecution
-from stepwell.runtime.attempts import check_digest, step_failed
+from stepwell.errors import InvalidOption, InvalidValue, UnknownExecution
+from stepwell.runtime.attempts import step_failed
+from stepwell.runtime.calls import check_digest, durable, recall
 from stepwell.runtime.outages import outlast
 from stepwell.runtime.passes import Key, Pass
 from stepwell.runtime.topics import checked_event, checked_event_id, checked_event_key
@@ -32,17 +32,14 @@ def new_event(name: str, payload: Any, *, key: str | None, to: UUID | None, id: 
     return NewEvent(checked_event(name), receiver, stored, checked_event_id(id))
 
 
+@durable
 async def send(pass_: Pass, key: Key, event: NewEvent, receiver: object) -> Sent:
     """What became of the event. Without an id of its own, it has the call's. Raises StepFailed: no such receiver."""
     arguments = digest((event.name, event.address, event.payload), {})
-    try:
-        stored = pass_.replay.stored(key, Kind.EVENT)
-        if stored is not None:
-            await asyncio.sleep(0)  # as in attempts.run
-            check_digest(pass_, key, stored.digest, arguments)
-            return _read(key, stored.is_failure, stored.value)
-    except Diverged as error:
-        await pass_.diverge(error)
+    found = await recall(pass_, key, Kind.EVENT)
+    if found is not None:
+        check_digest(pass_, key, found.digest, arguments)
+        return _read(key, found.is_failure, found.value)
     await pass_.begin_work(key)
     try:
         named = event if event.id is not None else event._replace(id=idempotency_key(pass_.id, key))

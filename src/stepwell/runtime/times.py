@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from stepwell.codec import Codec, codec_for
 from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
 from stepwell.core.model import Kind, NewCheckpoint
+from stepwell.core.moments import aware
 from stepwell.errors import Cancelled, Diverged, InvalidOption
-
-if TYPE_CHECKING:
-    from stepwell.runtime.passes import Key, Pass
+from stepwell.runtime.calls import durable, recall
+from stepwell.runtime.passes import Key, Pass
 
 _TIME: Codec[datetime] = codec_for(datetime)
 
 
+@durable
 async def recorded(pass_: Pass, key: Key, kind: Kind, arguments: int, make: Callable[[], datetime]) -> datetime:
     """The time stored under this key; made and stored on the first pass.
 
     One that is still to come belongs to a wait under way: met with other arguments, the execution is parked.
     """
-    try:
-        stored = pass_.replay.stored(key, kind)
-    except Diverged as error:
-        await pass_.diverge(error)
-    if stored is None:
+    found = await recall(pass_, key, kind)
+    if found is None:
         await pass_.begin_work(key)
         try:
             value, at = _TIME.encode(make())
@@ -35,10 +32,9 @@ async def recorded(pass_: Pass, key: Key, kind: Kind, arguments: int, make: Call
         finally:
             pass_.leave()
         return at
-    await asyncio.sleep(0)  # as in attempts.run
-    until = _TIME.decode(stored.value)
-    if stored.digest != arguments and until > pass_.now():
-        await pass_.diverge(Diverged(step=key, expected=f"a wait until {until:%Y-%m-%d %H:%M:%S}Z", met="another"))
+    until = _TIME.decode(found.value)
+    if found.digest != arguments and until > pass_.now():
+        raise Diverged(step=key, expected=f"a wait until {until:%Y-%m-%d %H:%M:%S}Z", met="another")
     return until
 
 
@@ -48,13 +44,13 @@ async def sleep_until(pass_: Pass, key: Key, until: datetime) -> None:
     Else the clean-up that follows would be taken for the call at which the workflow is to be told.
     """
     cut = f"{key}/#cancelled"
-    stored = pass_.replay.stored(cut, Kind.VALUE)
-    if stored is not None and pass_.asked_at == _TIME.decode(stored.value):
+    known = pass_.replay.stored(cut, Kind.VALUE)
+    if known is not None and pass_.asked_at == _TIME.decode(known.value):
         await pass_.admit()
     try:
         await pass_.wait_until(until, f"timer '{key}'")
     except (Cancelled, asyncio.CancelledError):  # or the workflow itself has ended the branch, because of the cancel
-        if pass_.asked_at is not None and pass_.closing is None and stored is None:
+        if pass_.asked_at is not None and pass_.closing is None and known is None:
             pass_.enter()
             try:
                 await pass_.store(NewCheckpoint(pass_.id, cut, Kind.VALUE, 0, _TIME.encode(pass_.asked_at)[0]))
@@ -73,13 +69,3 @@ def end_of(pass_: Pass, name: str, length: DurationLike | datetime) -> Callable[
     except InvalidDuration as error:
         raise InvalidOption(f"'{name}': {error}") from None
     return lambda: pass_.now() + duration
-
-
-def aware(name: str, at: datetime) -> datetime:
-    """The same time in UTC. Raises InvalidOption unless it says its zone, and UTC has it."""
-    if at.tzinfo is None:
-        raise InvalidOption(f"'{name}': {at!r} has no time zone; say which, as in datetime.now(UTC)")
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:  # year 0 or 10,000, seen from another zone (F78)
-        raise InvalidOption(f"'{name}': {at.isoformat()} is no time in UTC") from None

@@ -13,10 +13,10 @@ from stepwell.core.duration import DurationLike, InvalidDuration, parse_duration
 from stepwell.core.events import address, key_of
 from stepwell.core.failure import Failure
 from stepwell.core.model import Checkpoint, Elsewhere, Event, Kind, Look
+from stepwell.core.moments import aware
 from stepwell.core.payload import WRAPPING_BYTES, pack, unpack
 from stepwell.errors import Diverged, InvalidOption, InvalidValue
 from stepwell.runtime.outages import outlast
-from stepwell.runtime.times import aware
 
 if TYPE_CHECKING:
     from stepwell.runtime.passes import Key, Pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from typing import Any
 
@@ -10,25 +9,19 @@ from stepwell.codec import Codec
 from stepwell.core.model import Checkpoint, Kind, NewCheckpoint
 from stepwell.errors import Diverged, InvalidValue
 from stepwell.failpoints import failpoint
-from stepwell.runtime.attempts import check_digest, step_failed
+from stepwell.runtime.attempts import step_failed
+from stepwell.runtime.calls import check_digest, durable, recall
 from stepwell.runtime.passes import Key, Pass, Wait
 from stepwell.runtime.times import end_of, recorded
 from stepwell.runtime.topics import EventWait, Outcome, outcome_of, taken_of, without_event
 
 
+@durable
 async def event(pass_: Pass, key: Key, wait: EventWait, timeout: Any) -> Any:
     """The payload of the next event; None when none was sent in time. Either is stored, and the same for ever."""
-    try:
-        return await _event(pass_, key, wait, timeout)
-    except Diverged as error:
-        await pass_.diverge(error)
-
-
-async def _event(pass_: Pass, key: Key, wait: EventWait, timeout: Any) -> Any:
-    stored = pass_.replay.stored(key, Kind.WAIT)
-    if stored is not None:
-        await asyncio.sleep(0)  # as in attempts.run
-        return _replayed(pass_, key, wait, stored)
+    found = await recall(pass_, key, Kind.WAIT)
+    if found is not None:
+        return _replayed(pass_, key, wait, found)
     until = None
     if timeout is not None:
         until = await recorded(pass_, f"{key}/#until", Kind.VALUE, wait.digest, end_of(pass_, key, timeout))

@@ -11,6 +11,7 @@ from stepwell import App, InvalidOption, Step, SyncStep
 from stepwell.store.memory import MemoryStore
 from stepwell.testing import SyncLab, running
 from stepwell.testing.lab import Lab
+from tests.runtime.lab import SIGNAL_SECONDS
 
 app = App(MemoryStore())
 
@@ -64,8 +65,10 @@ def test_nothing_is_left_of_it() -> None:
     with running(app):
         app.sync.start(nothing).result()
 
-    left = [thread.name for thread in set(threading.enumerate()) - before if thread.is_alive()]
-    assert [name for name in left if name.startswith("stepwell")] == []
+    left = [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("stepwell")]
+    for thread in left:
+        thread.join(SIGNAL_SECONDS)  # one may have said that it ends, and be about to
+    assert [thread.name for thread in left if thread.is_alive()] == []
 
 
 def test_what_cannot_begin_leaves_no_thread() -> None:

@@ -218,12 +218,12 @@ def _surroundings(store: MemoryStore, workflow: Workflow[Any, Any]) -> Iterator[
     threads = ThreadPoolExecutor(initializer=partial(sys.set_coroutine_origin_tracking_depth, _ORIGIN_DEPTH))
     try:
         yield Surroundings(
-            store,
-            session,
-            commit,
-            threads,
-            asyncio.Semaphore(1),
-            threads,
+            store=store,
+            session=session,
+            commit=commit,
+            threads=threads,
+            thread_slots=asyncio.Semaphore(1),
+            workflow_threads=threads,
             random=lambda: 0.0,
             short_wait=timedelta(0),
             is_strict=True,

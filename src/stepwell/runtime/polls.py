@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, get_origin
 
 from stepwell.codec import Codec, codec_for, codec_of, resolve_annotation, result_codec
@@ -49,16 +50,14 @@ def poll_function(
         around, count = step._pass.around, 0
 
         async def cursor() -> Cursor:
-            return await outlast(around, lambda: around.store.catalog.cursor(schedule_id))
+            return await outlast(around, partial(around.store.catalog.cursor, schedule_id))
 
         async def start(page: Page[Any, Any], since: Cursor, by: str) -> int | None:
             new, moved = started_by(page, by), Cursor(_json(page.cursor).decode(), by)
-            if not await outlast(
-                around, lambda: around.store.catalog.advance(schedule_id, moved, since=since, new=new)
-            ):
-                is_ours = (await cursor()).moved_by == by  # an attempt that was cut has done it
-                return len(new) if is_ours else None
-            return len(new)
+            advance = partial(around.store.catalog.advance, schedule_id, moved, since=since, new=new)
+            has_moved = await outlast(around, advance)
+            is_ours = has_moved or (await cursor()).moved_by == by  # an attempt that was cut has moved it
+            return len(new) if is_ours else None
 
         for number in range(1, MAX_PAGES + 1):
             since = await step.run("cursor", cursor)

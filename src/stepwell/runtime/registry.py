@@ -179,11 +179,7 @@ class Registry:
     ) -> Workflow[P, Any]:
         """Register a function. Raises InvalidOption when the id is taken or an annotation cannot be stored."""
         name = _checked_id(_default_id(function) if id is None else id)
-        if version is not None and (not isinstance(version, int) or version < 1):
-            raise InvalidOption(f"workflow '{name}': version is {version!r:.100}, use 1 or more")
-        if (name, version) in self._versions:
-            called = versioned(name, version)
-            raise InvalidOption(f"two workflows are called '{called}'; give one another id: @app.workflow(id=...)")
+        self._check_version(name, version)
         is_async = inspect.iscoroutinefunction(function)
         parameter = _step_parameter(function, is_async=is_async)
         workflow: Workflow[P, Any] = Workflow(
@@ -202,12 +198,24 @@ class Registry:
             output=result_codec(function),
             app=self._app,
         )
-        older = self._workflows.get(name)
-        if older is None or (older.version or 0) < (version or 0):
-            self._declare(workflow, instead_of=older)
-            self._workflows[name] = workflow
-        self._versions[name, version] = workflow
+        self._enter(workflow)
         return workflow
+
+    def _check_version(self, name: str, version: int | None) -> None:
+        """Raises InvalidOption when it can be none, or is there already."""
+        if version is not None and (not isinstance(version, int) or version < 1):
+            raise InvalidOption(f"workflow '{name}': version is {version!r:.100}, use 1 or more")
+        if (name, version) in self._versions:
+            called = versioned(name, version)
+            raise InvalidOption(f"two workflows are called '{called}'; give one another id: @app.workflow(id=...)")
+
+    def _enter(self, workflow: Workflow[Any, Any]) -> None:
+        """Executions begin with it from now on, and its triggers hold, unless a newer version is there."""
+        older = self._workflows.get(workflow.id)
+        if older is None or (older.version or 0) < (workflow.version or 0):
+            self._declare(workflow, instead_of=older)
+            self._workflows[workflow.id] = workflow
+        self._versions[workflow.id, workflow.version] = workflow
 
     def _declare(self, workflow: Workflow[Any, Any], *, instead_of: Workflow[Any, Any] | None) -> None:
         """Let its triggers hold; those of an older version no longer do."""

@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from stepwell.connectors.base import action, action_key, may_be_a_repeat, not_before
-from stepwell.connectors.github.marks import mark, marked
+from stepwell.connectors.github.marks import first_with, marked
 from stepwell.connectors.github.protocol import GitHubProtocol, next_page, place
 from stepwell.connectors.github.types import Comment, CommentPage, Issue, IssuePage, comment, issue
 
 PAGE = 100  # the most that the vendor gives at once
-MAX_PAGES = 50  # of what is looked through for our own
 
 
 class IssueActions(GitHubProtocol):
@@ -70,24 +69,20 @@ class IssueActions(GitHubProtocol):
         Our key stands in it as a comment that nobody sees; a repeat looks for it.
         """
         key = action_key("create issue")
-        if may_be_a_repeat() and (found := await self._issue_with(mark(key), repository)) is not None:
+        if may_be_a_repeat() and (found := await self._issue_with(key, repository)) is not None:
             return found
         wanted = {"title": title, "body": marked(body, key), "labels": list(labels), "assignees": list(assignees)}
         answer = await self.api("POST", f"{place(repository)}/issues", operation="create issue", json=wanted)
         return issue(answer.json())
 
-    async def _issue_with(self, text: str, repository: str) -> Issue | None:
+    async def _issue_with(self, key: str, repository: str) -> Issue | None:
         """What an earlier attempt has made: among the issues changed since our execution began, the newest first."""
-        page: int | None = 1
-        for _ in range(MAX_PAGES):
-            found = await self.list_issues(repository, state="all", since=not_before(), page=page or 1)
-            for one in found.issues:
-                if text in one.body:
-                    return one
-            page = found.next_page
-            if page is None:
-                break
-        return None
+
+        async def read(number: int) -> tuple[Sequence[Issue], int | None]:
+            page = await self.list_issues(repository, state="all", since=not_before(), page=number)
+            return page.issues, page.next_page
+
+        return await first_with(key, read)
 
     @action(repeat="safe")
     async def update_issue(
@@ -124,23 +119,20 @@ class IssueActions(GitHubProtocol):
         Our key stands in it as a comment that nobody sees; a repeat looks for it.
         """
         key = action_key("add comment")
-        if may_be_a_repeat() and (found := await self._comment_with(mark(key), repository, number)) is not None:
+        if may_be_a_repeat() and (found := await self._comment_with(key, repository, number)) is not None:
             return found
         path = f"{place(repository)}/issues/{number}/comments"
         answer = await self.api("POST", path, operation=f"comment on {number}", json={"body": marked(body, key)})
         return comment(answer.json())
 
-    async def _comment_with(self, text: str, repository: str, number: int) -> Comment | None:
-        page: int | None = 1
-        for _ in range(MAX_PAGES):
-            found = await self.list_comments(repository, number, since=not_before(), page=page or 1)
-            for one in found.comments:
-                if text in one.body:
-                    return one
-            page = found.next_page
-            if page is None:
-                break
-        return None
+    async def _comment_with(self, key: str, repository: str, number: int) -> Comment | None:
+        """What an earlier attempt has made: among the comments changed since our execution began."""
+
+        async def read(place: int) -> tuple[Sequence[Comment], int | None]:
+            page = await self.list_comments(repository, number, since=not_before(), page=place)
+            return page.comments, page.next_page
+
+        return await first_with(key, read)
 
     @action(repeat="safe")
     async def list_comments(

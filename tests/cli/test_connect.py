@@ -15,18 +15,10 @@ import pytest
 from stepwell import App
 from stepwell.core.vault import ConnectionStatus
 from stepwell.sealing import new_key
-from stepwell.testing.serving import served
+from tests.vault.conftest import vendor as vendor
 from tests.vault.vendor import CANARY, Vendor
 
 SECONDS = 60.0  # how long a test waits for what must come
-
-
-@pytest.fixture
-async def vendor() -> AsyncIterator[Vendor]:
-    vendor = Vendor()
-    async with served(vendor.app()) as url:
-        vendor.url = url
-        yield vendor
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from stepwell.app.checks import (
     bound_json,
     checked_choice,
     checked_count,
-    checked_deadline,
     checked_inputs,
     checked_lease,
     checked_limit,
@@ -30,27 +29,25 @@ from stepwell.app.filters import Facts, FilterOptions, filter_of
 from stepwell.app.handle import Handle, result_of
 from stepwell.app.hooks import HookCalls
 from stepwell.app.schedules import ScheduleCalls
+from stepwell.app.starting import new_execution, new_executions
 from stepwell.app.sync import SyncApp
 from stepwell.app.tokens import TokenCalls
 from stepwell.app.working import working
 from stepwell.client import check_keys
 from stepwell.core.duration import DurationLike
-from stepwell.core.model import DEFAULT_QUEUE, Created, Execution, ExecutionId, NewExecution, StepRecord
+from stepwell.core.model import DEFAULT_QUEUE, Created, Execution, StepRecord
 from stepwell.core.retention import RetentionLike
 from stepwell.core.retry import Retry
 from stepwell.core.status import Status
-from stepwell.core.texts import checked_tags, checked_text
 from stepwell.core.triggers import Trigger
 from stepwell.core.workers import WorkerRecord
-from stepwell.errors import InvalidOption
 from stepwell.inputs import NOTHING
 from stepwell.runtime.functions import duration_option
-from stepwell.runtime.registry import Bound, Workflow
+from stepwell.runtime.registry import Workflow
 from stepwell.runtime.shift import DEFAULTS, WorkerSettings
 from stepwell.runtime.starters import put_in_force
 from stepwell.runtime.worker import Worker
 from stepwell.store.foreign import create_on, create_on_sync
-from stepwell.store.identity import new_id
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -173,7 +170,8 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
         begin, and stops if it has; one that has passed is refused. `connection`, a psycopg connection of the engine's
         database, makes the start part of its transaction. Raises InvalidInput with every fault; nothing is stored then.
         """
-        new = [self._new(workflow, input, key=key, delay=delay, deadline=deadline, tags=tags)]
+        bound = self.registry.bound(workflow, input)
+        new = [new_execution(bound, key=key, delay=delay, deadline=deadline, tags=tags)]
         if connection is not None:
             created = check_keys(new, await create_on(connection, new, schema=self._schema))
         else:
@@ -214,7 +212,8 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
         Up to 2,000 are accepted all or none, more of them 2,000 at a time: after a KeyConflict those of earlier
         statements stay accepted, and are found again by their keys.
         """
-        new = self._new_ones(workflow, inputs, keys=keys, deadline=deadline, tags=tags)
+        bound = [self.registry.bound(workflow, one) for one in checked_inputs(inputs)]
+        new = new_executions(bound, keys=keys, deadline=deadline, tags=tags)
         return [self._handle(created) for created in await (await self._open()).start(new)]
 
     async def start_json(
@@ -231,9 +230,8 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
 
         What JSON has no type for comes as text and is read by the workflow's annotations.
         """
-        new = self._accepted(
-            bound_json(self.registry, workflow, input), key=key, delay=delay, deadline=deadline, tags=tags
-        )
+        bound = bound_json(self.registry, workflow, input)
+        new = new_execution(bound, key=key, delay=delay, deadline=deadline, tags=tags)
         return self._handle((await (await self._open()).start([new]))[0])
 
     async def start_many_json(
@@ -247,10 +245,7 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
     ) -> list[Handle[Any]]:
         """`start_many` with inputs that are JSON text from outside, as for start_json."""
         bound = [bound_json(self.registry, workflow, text) for text in checked_inputs(inputs)]
-        new = [
-            self._accepted(one, key=key, delay=None, deadline=deadline, tags=tags)
-            for one, key in zip(bound, _one_each(bound, keys), strict=True)
-        ]
+        new = new_executions(bound, keys=keys, deadline=deadline, tags=tags)
         return [self._handle(created) for created in await (await self._open()).start(new)]
 
     @overload
@@ -289,58 +284,9 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
         tags: Sequence[str] = (),
     ) -> Handle[Any]:
         """`start` in the transaction of a synchronous psycopg connection, without an event loop."""
-        new = [self._new(workflow, input, key=key, delay=delay, deadline=deadline, tags=tags)]
+        bound = self.registry.bound(workflow, input)
+        new = [new_execution(bound, key=key, delay=delay, deadline=deadline, tags=tags)]
         return self._handle(check_keys(new, create_on_sync(connection, new, schema=self._schema))[0])
-
-    def _new_ones(
-        self,
-        workflow: AnyWorkflow,
-        inputs: Iterable[Any],
-        *,
-        keys: Sequence[str] | None,
-        deadline: Deadline | None,
-        tags: Sequence[str],
-    ) -> list[NewExecution]:
-        values = checked_inputs(inputs)
-        return [
-            self._new(workflow, value, key=key, delay=None, deadline=deadline, tags=tags)
-            for value, key in zip(values, _one_each(values, keys), strict=True)
-        ]
-
-    def _new(
-        self,
-        workflow: AnyWorkflow,
-        value: Any,
-        *,
-        key: str | None,
-        delay: DurationLike | None,
-        deadline: Deadline | None,
-        tags: Sequence[str],
-    ) -> NewExecution:
-        bound = self.registry.bound(workflow, value)
-        return self._accepted(bound, key=key, delay=delay, deadline=deadline, tags=tags)
-
-    def _accepted(
-        self,
-        bound: Bound,
-        *,
-        key: str | None,
-        delay: DurationLike | None,
-        deadline: Deadline | None,
-        tags: Sequence[str],
-    ) -> NewExecution:
-        name, queue, stored = bound
-        length = duration_option("delay", delay)
-        return NewExecution(
-            ExecutionId(new_id()),
-            name,
-            stored,
-            queue,
-            None if key is None else checked_text("key", key),
-            checked_tags(tags),
-            length.total_seconds() if length else 0.0,
-            deadline=checked_deadline(deadline),
-        )
 
     def _handle(self, created: Created) -> Handle[Any]:
         return Handle(self, created.id, is_new=created.is_new)
@@ -445,11 +391,3 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
         kept, links = settings.delivery_retention(), chosen.links or self.links
         chosen = replace(chosen, connected=chosen.connected or lent, deliveries_for=kept, links=links)
         return Worker(store, self.registry, chosen)
-
-
-def _one_each(values: Sequence[object], keys: Sequence[str] | None) -> Sequence[str | None]:
-    if keys is None:
-        return [None] * len(values)
-    if len(keys) != len(values):
-        raise InvalidOption(f"start_many has {len(values)} inputs and {len(keys)} keys; give one key per input")
-    return keys

@@ -54,10 +54,15 @@ def _unchecked_json(workflow: str, text: bytes | None) -> bytes:
 
 
 def execution_id_of(value: UUID | str) -> ExecutionId:
+    return ExecutionId(id_of(value, "execution"))
+
+
+def id_of(value: UUID | str, what: str) -> UUID:
+    """The id of such a thing. Raises InvalidOption."""
     try:
-        return ExecutionId(value if isinstance(value, UUID) else UUID(value))
+        return value if isinstance(value, UUID) else UUID(value)
     except (ValueError, TypeError, AttributeError):  # text that is none, or no text at all
-        raise InvalidOption(f"{value!r:.100} is no execution id; it looks like 0192f0c1-...-...") from None
+        raise InvalidOption(f"{value!r:.100} is no {what} id; it looks like 0192f0c1-...-...") from None
 
 
 def checked_deadline(deadline: Deadline | None) -> datetime | timedelta | None:

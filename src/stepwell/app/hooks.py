@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
-from stepwell.app.checks import checked_filter, checked_limit
+from stepwell.app.checks import checked_filter, checked_limit, id_of
 from stepwell.app.connections import AccountCalls
 from stepwell.app.handle import Handle
 from stepwell.core.webhooks import Delivery, DeliveryFilter, Endpoint, HookSpec
@@ -44,12 +44,12 @@ class HookCalls(AccountCalls):
         """
         names = (checked_filter("source", source), checked_filter("connection", connection))
         which = DeliveryFilter(*names, checked_filter("type", type), is_reconciled)
-        place = None if before is None else _id_of(before)
+        place = None if before is None else id_of(before, "delivery")
         return await (await self._inbox()).deliveries(which, before=place, limit=checked_limit(limit))
 
     async def delivery(self, delivery_id: UUID | str) -> Delivery:
         """A delivery with all that it said. Raises UnknownDelivery."""
-        found = await (await self._inbox()).delivery(_id_of(delivery_id))
+        found = await (await self._inbox()).delivery(id_of(delivery_id, "delivery"))
         if found is None:
             raise UnknownDelivery(delivery_id)
         return found
@@ -100,10 +100,3 @@ class _EndpointsIfAny:
     async def endpoints(self) -> Sequence[Endpoint]:
         stored = await self._accounts.store.vault.endpoints()
         return await self._accounts.endpoints.endpoints() if stored.connections else ()
-
-
-def _id_of(value: UUID | str) -> UUID:
-    try:
-        return value if isinstance(value, UUID) else UUID(value)
-    except ValueError:
-        raise InvalidOption(f"{value!r:.100} is no delivery's id; it looks like 0192f0c1-...-...") from None

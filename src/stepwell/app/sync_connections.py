@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from stepwell.app.connections import NOTHING
 from stepwell.core.accounts import ApplicationInfo, ConnectionInfo, Consent, KeyInfo
 from stepwell.core.vault import ApplicationKind
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from stepwell.vault.rotation import Rotated
 
 T = TypeVar("T")
-
-NOTHING: Mapping[str, str] = {}
 
 
 class Await(Protocol):

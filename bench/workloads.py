@@ -40,7 +40,7 @@ class Sizes:
     parents: int = 100  # of a tenth as many children each
     submits: int = 2_000
     submits_at_once: int = 10_000
-    idle_seconds: float = 30
+    idle_seconds: float = 60  # as the upkeep comes once a minute
     deliveries: int = 15_000
     deliveries_a_second: int = 1_000
     deliveries_paced_seconds: float = 10

@@ -75,10 +75,10 @@ class Client:
                 raise InvalidOption(f"deadline {one.deadline:%Y-%m-%d %H:%M:%S} UTC has passed; nothing was started")
 
     async def _start_one(self, new: NewExecution) -> Created:
-        new = new._replace(is_awaited=self._habit.is_to_wait)
+        new, heard = new._replace(is_awaited=self._habit.is_to_wait), self._results.heard
         (created,) = check_keys([new], await self.store.create([new]))
         if created.is_new:
-            self._habit.started(created.id, is_awaited=new.is_awaited)
+            self._habit.started(created.id, told_since=heard if new.is_awaited else None)
         return created
 
     async def get(self, execution_id: ExecutionId) -> Execution:
@@ -166,7 +166,7 @@ class Client:
         """The execution once it has ended. Raises ResultTimeout, UnknownExecution."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout.total_seconds() if timeout is not None else None):
-                return await self._results.wait(execution_id, is_told=self._habit.waits_for(execution_id))
+                return await self._results.wait(execution_id, told_since=self._habit.waits_for(execution_id))
         raise ResultTimeout(execution_id=execution_id, status=(await self.get(execution_id)).status)
 
     @property
@@ -207,18 +207,19 @@ class _Habit:
 
     def __init__(self) -> None:
         self.is_to_wait = False
-        self._started: dict[ExecutionId, bool] = {}  # not waited for yet: whether the start has asked
+        self._started: dict[ExecutionId, int | None] = {}  # not waited for yet: since which hint we are told
 
-    def started(self, execution_id: ExecutionId, *, is_awaited: bool) -> None:
-        self._started[execution_id] = is_awaited
+    def started(self, execution_id: ExecutionId, *, told_since: int | None) -> None:
+        """`told_since`: how many hints had come before a start that has asked; None: it has not."""
+        self._started[execution_id] = told_since
         if len(self._started) > MAX_UNASKED:
             del self._started[next(iter(self._started))]
             self.is_to_wait = False
 
-    def waits_for(self, execution_id: ExecutionId) -> bool:
-        """Somebody now does. Whether the start has asked already."""
+    def waits_for(self, execution_id: ExecutionId) -> int | None:
+        """Somebody now does. How many hints had come before the start, if that has asked already."""
         self.is_to_wait = self.is_to_wait or execution_id in self._started
-        return self._started.pop(execution_id, False)
+        return self._started.pop(execution_id, None)
 
 
 class _Results:
@@ -230,16 +231,24 @@ class _Results:
         self._unmarked: set[ExecutionId] = set()
         self._changed = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
+        self._is_listening = False
+        self.heard = 0  # hints of an end, since the first wait
 
-    async def wait(self, execution_id: ExecutionId, *, is_told: bool) -> Execution:
-        """The execution once it has ended. `is_told`: the store has been asked to tell of it."""
+    async def wait(self, execution_id: ExecutionId, *, told_since: int | None) -> Execution:
+        """The execution once it has ended.
+
+        `told_since`: the store was asked to tell of it when so many hints had been heard. Without another one it has
+        not ended, and a question would only take the processor from the worker that now runs it.
+        """
         future: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(execution_id, set()).add(future)
-        if not is_told:
+        if told_since is None:
             self._unmarked.add(execution_id)
-        self._changed.set()
         if self._watching is None:
+            self._changed.clear()
             self._watching = asyncio.create_task(self._watch(), name="stepwell-results")
+        if told_since != self.heard or not self._store.is_prompt:
+            self._changed.set()
         try:
             return await future
         finally:
@@ -262,9 +271,10 @@ class _Results:
             self._changed.set()  # the watch ends now, and does not outlive an app that is closed next
 
     async def _watch(self) -> None:
-        unsubscribe = self._store.subscribe(self._hear)
+        self._listen()
         pause = SHORTEST_CHECK
         try:
+            await self._pause(CHECK_EVERY)
             while self._waiting:
                 self._changed.clear()
                 found = await self._look()
@@ -273,8 +283,13 @@ class _Results:
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
             self._fail(error)
         finally:
-            unsubscribe()
             self._watching = None
+
+    def _listen(self) -> None:
+        """From the first wait on, so that no end of what is started later is missed."""
+        if not self._is_listening:
+            self._is_listening = True
+            self._store.subscribe(self._hear)
 
     async def _look(self) -> bool:
         """Ask about those not asked about before, else about all; whether any has ended."""
@@ -302,6 +317,7 @@ class _Results:
 
     def _hear(self, hint: str) -> None:
         if hint == "done":
+            self.heard += 1
             self._changed.set()
 
     async def _pause(self, longest: timedelta) -> None:

@@ -52,7 +52,7 @@ _FORMATS: Mapping[str, tuple[Any, str]] = {
     "time": (time, "a time of day, as in 12:00:00"),
     "duration": (timedelta, "a duration, as in P1DT2H"),
     "uuid": (UUID, "a UUID"),
-    "decimal": (Decimal, "a number in text"),
+    "decimal": (Decimal, "a decimal number, as in 12.50"),
 }
 
 

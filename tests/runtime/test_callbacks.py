@@ -224,6 +224,19 @@ async def test_urls_of_two_calls_answer_two_waits(lab: Lab) -> None:
     assert "approval-url#2" in [record.key for record in await lab.app.steps(handle.id)]
 
 
+async def test_url_is_good_for_a_week_unless_something_else_is_said(lab: Lab) -> None:
+    @lab.app.workflow
+    async def flow(step: Step) -> Any:
+        await step.callback_url("approval")
+        return await step.wait_for_event("approval")
+
+    handle = await lab.app.start(flow)
+    await lab.run_to_rest(handle)
+
+    (found,) = await lab.app.callbacks(handle.id)
+    assert found.expires_at - found.created_at == timedelta(days=7)
+
+
 async def test_plain_workflow_gets_a_url(lab: Lab) -> None:
     @lab.app.workflow
     def flow(step: SyncStep) -> Any:

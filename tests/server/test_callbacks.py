@@ -8,7 +8,8 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum
 from html import escape
 from typing import Annotated, Any, Literal
@@ -174,7 +175,7 @@ async def test_program_is_told_what_is_asked() -> None:
 
 async def test_second_answer_is_told_who_was_faster_and_when() -> None:
     async with asking(Approval) as asked:
-        await asked.form(by="Ann", **{"f.is_granted": "true"})
+        await asked.form(by="Ann", **{"f.is_granted": "true", "f.comment": ""})
         page = await asked.form(by="Bob", **{"f.is_granted": "false"})
         document = await asked.json({"is_granted": False})
         look = await asked.client.get(asked.url)
@@ -195,6 +196,13 @@ async def test_unknown_url_is_not_found(token: str) -> None:
         assert (await asked.client.get(PATH + token)).status_code == 404
         assert (await asked.client.post(PATH + token, json={})).status_code == 404
         assert (await asked.client.post(PATH + token, data={"by": "Ann"})).status_code == 404
+
+
+async def test_page_of_an_unknown_url_says_so_in_a_sentence() -> None:
+    async with asking(Approval) as asked:
+        page = await asked.client.get(PATH + "x")
+
+    assert "<p>This URL answers nothing; it is incomplete, or what it belongs to has been removed.</p>" in page.text
 
 
 async def test_expired_and_ended_are_gone() -> None:
@@ -222,8 +230,8 @@ async def test_misfit_is_refused_with_every_path() -> None:
 
 FILLED = {
     "by": "Ann", "f.name": "box", "f.count": "3", "f.ratio": "0.5", "f.size": '"small"', "f.day": "2026-05-01",
-    "f.clock": "12:30", "f.at": "2026-05-01T12:00", "f.sizes": "[1, 2]", "f.is_urgent": "true", "f.is_gift": "false",
-    "f.colour": "", "f.note": "", "f.limit": "", "f.more": "{}",
+    "f.clock": "12:30", "f.at": "2026-05-01T12:00", "f.sizes": "1\r\n\r\n 2 ", "f.is_urgent": "true",
+    "f.is_gift": "false", "f.colour": "", "f.note": "", "f.limit": "", "f.more": "{}",
 }  # fmt: skip
 
 
@@ -265,9 +273,9 @@ async def test_kinds_of_fields_are_those_of_the_types() -> None:
         ({"f.count": "9"}, "must be at most 5"),
         ({"f.count": "9" * 5_000}, "must be a whole number"),
         ({"f.ratio": "1e999"}, "number"),
-        ({"f.sizes": "[1"}, "must be JSON"),
-        ({"f.sizes": "[" * 5_000}, "must be JSON"),
-        ({"f.sizes": '["x"]'}, "must be a whole number"),
+        ({"f.more": "[1"}, "must be JSON"),
+        ({"f.more": "[" * 5_000}, "must be JSON"),
+        ({"f.sizes": "1\r\nx"}, "[1] must be a whole number"),
         ({"f.size": '"huge"'}, "must be one of: "),
         ({"f.size": ""}, "is missing"),
         ({"f.day": "tomorrow"}, "must be a date"),
@@ -289,7 +297,9 @@ async def test_what_was_entered_stays_when_it_is_refused(change: dict[str, str],
 
 async def test_all_that_is_wrong_is_told_at_once() -> None:
     async with asking(Everything) as asked:
-        answer = await asked.form(**{**FILLED, "by": "", "f.count": "x", "f.name": "x" * 21, "f.day": ""})
+        answer = await asked.form(
+            **{**FILLED, "by": "", "f.count": "x", "f.sizes": "", "f.name": "x" * 21, "f.day": ""}
+        )
 
     for told in ("must be given", "must be a whole number", "must have at most 20 characters", "is missing"):
         assert answer.text.count(told) == 1
@@ -304,7 +314,16 @@ async def test_all_that_is_wrong_is_told_at_once() -> None:
         (Size, '"large"', "large"),
         (bool | None, "", None),
         (Any, '{"a": [1]}', {"a": [1]}),
-        (list[int], "[1]", [1]),
+        (list[int], "1", [1]),
+        (list[str], "a\r\n\r\n b c ", ["a", "b c"]),
+        (list[str], "", []),
+        (list[str] | None, "", None),
+        (list[Size], "large\nsmall", ["large", "small"]),
+        (list[bool], "Yes\nNo", [True, False]),
+        (list[date], "2026-05-01", ["2026-05-01"]),
+        (list[list[int]], "[[1]]", [[1]]),
+        (Decimal, "12.50", "12.50"),
+        (timedelta, "P1DT2H", "P1DT2H"),
         (int, "1" * 40, int("1" * 40)),
     ],
 )
@@ -314,6 +333,95 @@ async def test_value_that_is_no_object_has_one_field(kind: Any, entered: str, va
 
         assert answer.status_code == 200
         assert await asked.events() == [value]
+
+
+@dataclass
+class Place:
+    street: str
+    city: str = "Ghent"
+
+
+@dataclass
+class Shipment:
+    to: Place
+    back_to: Place | None = None
+    by_way_of: list[Place] = field(default_factory=list)
+    weight: Decimal | None = None
+
+
+async def test_objects_within_are_asked_for_by_their_fields() -> None:
+    async with asking(Shipment) as asked:
+        page = (await asked.client.get(asked.url)).text
+        answer = await asked.form(
+            by="Ann", **{"f.to.street": "Main", "f.to.city": "Gent", "f.back_to.city": "Ghent", "f.by_way_of": "[]"}
+        )
+
+        assert re.findall(r"<legend>([\w ]+)", page) == ["To", "Back to "]
+        assert re.findall(r'name="(f\.[\w.]+)"', page) == [
+            "f.to.street", "f.to.city", "f.back_to.street", "f.back_to.city", "f.by_way_of", "f.weight",
+        ]  # fmt: skip
+        assert answer.status_code == 200
+        assert await asked.events() == [{"to": {"street": "Main", "city": "Gent"}, "by_way_of": []}]
+
+
+async def test_object_that_may_be_left_out_is_whole_once_something_of_it_is_entered() -> None:
+    async with asking(Shipment) as asked:
+        refused = await asked.form(by="Ann", **{"f.to.street": "Main", "f.back_to.city": "Brussels"})
+        answer = await asked.form(by="Ann", **{"f.to.street": "Main", "f.back_to.street": "Side"})
+
+        assert (refused.status_code, answer.status_code) == (422, 200)
+        assert '<p class="fault" id="f.back_to.street-fault">is missing</p>' in refused.text
+        assert await asked.events() == [{"to": {"street": "Main"}, "back_to": {"street": "Side"}}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"),
+    [
+        (Place | int, 'As JSON, such as {"street": "text"}'),
+        (list[Place], 'As JSON, such as [{"street": "text"}]'),
+        (list[Size], "One on each line, of: large, small."),
+        (list[date], "One on each line, such as 2026-05-01"),
+        (list[str], "One on each line."),
+        (Decimal, "Such as 12.50"),
+        (timedelta, "Such as P1DT2H"),
+        (bytes, "In base64."),
+        (datetime, "In UTC."),
+    ],
+)
+async def test_page_says_how_to_write_what_does_not_go_without_saying(kind: Any, hint: str) -> None:
+    async with asking(kind) as asked:
+        page = (await asked.client.get(asked.url)).text
+
+    assert f'<small id="f.-help">{escape(hint)}</small>' in page
+
+
+async def test_labels_are_those_of_the_fields_not_of_their_types() -> None:
+    async with asking(Shipment) as asked:
+        page = (await asked.client.get(asked.url)).text
+
+    assert "Place" not in page
+
+
+@dataclass
+class Rush:
+    is_urgent: bool = False
+
+
+async def test_true_or_false_with_a_default_is_a_choice_and_no_decision() -> None:
+    """Whoever presses "Approve" has not said that it is urgent."""
+    async with asking(Rush) as asked:
+        page = (await asked.client.get(asked.url)).text
+
+    assert "Approve</button>" not in page
+    assert '<option value="false" selected>No</option>' in page
+
+
+async def test_enter_presses_no_decision() -> None:
+    """A browser takes the first button of a form for Enter."""
+    async with asking(Approval) as asked:
+        page = (await asked.client.get(asked.url)).text
+
+    assert re.findall(r"<button[^>]*>", page)[0] == '<button type="submit" disabled hidden>'
 
 
 async def test_needs_no_token_where_the_api_does() -> None:

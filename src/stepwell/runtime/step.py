@@ -321,7 +321,7 @@ class Step:
         return await sending.send(self._pass, self._pass.key(name), new, to)
 
     async def callback_url(
-        self, name: str, *, type: Any = Any, expires: DurationLike | datetime, prompt: str | None = None
+        self, name: str, *, type: Any = Any, expires: DurationLike | datetime = "7d", prompt: str | None = None
     ) -> str:
         """A URL that answers `wait_for_event(name, type=type)` of this execution, once; the same on every pass.
 

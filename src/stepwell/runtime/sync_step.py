@@ -211,7 +211,7 @@ class SyncStep:
         return self._await(self._step.send_event(name, payload, event=event, key=key, to=to, id=id))
 
     def callback_url(
-        self, name: str, *, type: Any = Any, expires: DurationLike | datetime, prompt: str | None = None
+        self, name: str, *, type: Any = Any, expires: DurationLike | datetime = "7d", prompt: str | None = None
     ) -> str:
         """See Step.callback_url."""
         return self._await(self._step.callback_url(name, type=type, expires=expires, prompt=prompt))

@@ -29,7 +29,8 @@ from stepwell.errors import (
 from stepwell.schemas import faults_of
 from stepwell.server import pages, problems
 from stepwell.server.bodies import BODY_BYTES, decoded, read_body
-from stepwell.server.forms import fields_of, read_form
+from stepwell.server.entries import read_form
+from stepwell.server.forms import fields_of
 from stepwell.server.problems import Refusal, invalid
 
 log = logging.getLogger("stepwell.http")

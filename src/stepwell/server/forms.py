@@ -1,4 +1,4 @@
-"""Forms: the fields that a JSON Schema asks a person for, and the value of what a browser sends back. Pure."""
+"""Forms: the fields that a JSON Schema asks a person for. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from stepwell.schemas import Fault, Schema, resolved
+from stepwell.schemas import Schema, resolved
 
 PREFIX = "f."  # before the names of fields, so that none is one of the page's own
 ROOT = ""  # the name of the only field of a value that is no object
 NAMED = "answered_by"  # a text field of this name is the person's name, and not asked twice
 
 LONG = 100  # characters; a text that may be longer gets several lines
+MAX_DEPTH = 2  # objects within each other that have fields of their own; what is deeper is asked for as JSON
 
 
 class Kind(Enum):
@@ -30,18 +31,29 @@ class Kind(Enum):
     TIME = "time"
     LOCAL = "datetime-local"
     UTC = "utc"  # a browser knows no zones: what is entered counts as UTC
+    LIST = "list"  # one item on each line
+    GROUP = "group"  # an object, by the fields that it has
     JSON = "json"
 
 
 _FORMATS = {"date": Kind.DATE, "time": Kind.TIME, "date-time": Kind.UTC, "local-date-time": Kind.LOCAL}
-_PLAIN = (Kind.TEXT, Kind.LINES)
+_SAMPLES = {
+    "decimal": "12.50",
+    "duration": "P1DT2H",
+    "date": "2026-05-01",
+    "time": "12:00:00",
+    "date-time": "2026-05-01T12:00:00Z",
+    "local-date-time": "2026-05-01T12:00:00",
+}
+PLAIN = (Kind.TEXT, Kind.LINES)
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One thing that is asked for. `choices` are (JSON text, words)."""
+    """One thing that is asked for, at `path` of the value. `choices` are (JSON text, words)."""
 
     name: str
+    path: str
     label: str
     help: str
     kind: Kind
@@ -49,16 +61,18 @@ class Field:
     is_nullable: bool
     schema: Schema
     choices: Sequence[tuple[str, str]] = ()
+    parts: Sequence[Field] = ()  # of an object
+    item: Field | None = None  # what each line of a list is
 
     @property
     def key(self) -> str:
         """Its name in the form."""
-        return PREFIX + self.name
+        return PREFIX + self.path.removeprefix("$").removeprefix(".")
 
     @property
-    def path(self) -> str:
-        """Its place in the value."""
-        return f"$.{self.name}" if self.name else "$"
+    def is_needed(self) -> bool:
+        """Whether something has to be entered."""
+        return self.is_required and not self.is_nullable
 
     @property
     def initial(self) -> str:
@@ -66,48 +80,87 @@ class Field:
         default = self.schema.get("default")
         if default is None or self.kind is Kind.BUTTONS:
             return ""
-        return default if isinstance(default, str) and self.kind in _PLAIN else _written(self.kind, default)
+        if self.kind is Kind.LIST:
+            return "\n".join(one if isinstance(one, str) else json.dumps(one) for one in default)
+        return default if isinstance(default, str) and self.kind in PLAIN else _written(self.kind, default)
 
 
 def fields_of(schema: Schema) -> list[Field]:
-    """What is asked for, in the order of the schema; a true-or-false comes last, as buttons, if there is only one."""
+    """What is asked for, in the order of the schema; the one true-or-false, if it is required, last and as buttons."""
     defs = schema.get("$defs", {})
     whole = resolved(schema, defs)
-    if whole.get("type") != "object" or not whole.get("properties"):
-        return _with_buttons([_field(ROOT, schema, defs, is_required=True)])
-    required = whole.get("required", ())
-    parts = whole["properties"].items()
-    return _with_buttons([_field(name, part, defs, is_required=name in required) for name, part in parts])
+    if not _has_fields(whole):
+        return _with_buttons([_field(ROOT, "$", schema, defs, is_required=True)])
+    return _with_buttons(_parts(whole, defs, "$", depth=0))
 
 
 def asked(fields: Sequence[Field]) -> list[Field]:
     """Those that the page shows: not the one that is the person's name."""
-    return [field for field in fields if field.name != NAMED or field.kind not in _PLAIN]
+    return [field for field in fields if field.name != NAMED or field.kind not in PLAIN]
+
+
+def leaves(fields: Sequence[Field]) -> list[Field]:
+    """The fields that something is entered into: instead of an object, its own."""
+    return [leaf for field in fields for leaf in (leaves(field.parts) if field.kind is Kind.GROUP else [field])]
+
+
+def _has_fields(schema: Schema) -> bool:
+    return schema.get("type") == "object" and bool(schema.get("properties"))
+
+
+def _parts(schema: Schema, defs: Schema, path: str, *, depth: int) -> list[Field]:
+    required, default = schema.get("required", ()), schema.get("default")
+    found = []
+    for name, part in schema["properties"].items():
+        given = {**part, "default": default[name]} if isinstance(default, Mapping) and name in default else part
+        found.append(_field(name, f"{path}.{name}", given, defs, is_required=name in required, depth=depth))
+    return found
 
 
 def _with_buttons(fields: list[Field]) -> list[Field]:
     booleans = [field for field in fields if field.schema.get("type") == "boolean" and not field.is_nullable]
-    if len(booleans) != 1:
+    if len(booleans) != 1 or not booleans[0].is_required:
         return fields
     (only,) = booleans
-    buttons = Field(only.name, only.label, only.help, Kind.BUTTONS, True, False, only.schema)
+    buttons = Field(only.name, only.path, only.label, only.help, Kind.BUTTONS, True, False, only.schema)
     return [*(field for field in fields if field is not only), buttons]
 
 
-def _field(name: str, schema: Schema, defs: Schema, *, is_required: bool) -> Field:
+def _field(name: str, path: str, schema: Schema, defs: Schema, *, is_required: bool, depth: int = 0) -> Field:
     part, is_nullable = _without_null(resolved(schema, defs), defs)
-    kind = _kind_of(part)
-    label = str(part.get("title") or "") if "$ref" not in schema else ""
+    item = _item(part, defs)
+    kind = Kind.LIST if item else _kind_of(part, depth)
+    choices = _choices(part) if kind is Kind.CHOICE else ()
+    hint = _hint(part, defs, kind, item)
     return Field(
         name,
-        label or _words(name),
-        str(part.get("description", "")),
+        path,
+        _title(schema) or _words(name),
+        " ".join(text for text in (hint, str(part.get("description", ""))) if text),
         kind,
         is_required,
         is_nullable,
         part,
-        _choices(part) if kind is Kind.CHOICE else (),
+        choices,
+        _parts(part, defs, path, depth=depth + 1) if kind is Kind.GROUP else (),
+        item,
     )
+
+
+def _title(schema: Schema) -> str:
+    """What is said of this place, not of the type that it refers to."""
+    titles = (one.get("title") for one in (schema, *schema.get("anyOf", ())) if one is schema or "$ref" not in one)
+    is_name_of_type = "$ref" not in schema and schema.get("type") == "object"
+    return "" if is_name_of_type else next((str(title) for title in titles if title), "")
+
+
+def _item(schema: Schema, defs: Schema) -> Field | None:
+    """What is on each line of a list; None unless that can be read from a line."""
+    items = schema.get("items")
+    if schema.get("type") != "array" or "prefixItems" in schema or not isinstance(items, Mapping):
+        return None
+    item = _field(ROOT, "$", items, defs, is_required=True, depth=MAX_DEPTH)
+    return None if item.is_nullable or item.kind in (Kind.JSON, Kind.LIST) else item
 
 
 def _without_null(schema: Schema, defs: Schema) -> tuple[Schema, bool]:
@@ -119,7 +172,7 @@ def _without_null(schema: Schema, defs: Schema) -> tuple[Schema, bool]:
     return {**real[0], **{name: value for name, value in schema.items() if name != "anyOf"}}, True
 
 
-def _kind_of(schema: Schema) -> Kind:
+def _kind_of(schema: Schema, depth: int) -> Kind:
     if "enum" in schema or "const" in schema:
         return Kind.CHOICE
     match schema.get("type"):
@@ -134,6 +187,8 @@ def _kind_of(schema: Schema) -> Kind:
         case "string":
             is_short = "format" in schema or schema.get("maxLength", LONG + 1) <= LONG
             return Kind.TEXT if is_short else Kind.LINES
+        case "object" if _has_fields(schema) and depth < MAX_DEPTH:
+            return Kind.GROUP
     return Kind.JSON
 
 
@@ -149,61 +204,52 @@ def _words(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def _hint(schema: Schema, defs: Schema, kind: Kind, item: Field | None) -> str:
+    """How to write it, where that does not go without saying."""
+    match kind:
+        case Kind.UTC:
+            return "In UTC."
+        case Kind.JSON:
+            return f"As JSON, such as {json.dumps(_sample(schema, defs), ensure_ascii=False)}"
+        case Kind.LIST if item and item.choices:
+            return f"One on each line, of: {', '.join(words for _, words in item.choices)}."
+        case Kind.LIST:
+            sample = _SAMPLES.get(item.schema.get("format", "")) if item else None
+            return f"One on each line, such as {sample}" if sample else "One on each line."
+        case Kind.TEXT | Kind.LINES if schema.get("contentEncoding") == "base64":
+            return "In base64."
+        case Kind.TEXT if sample := _SAMPLES.get(schema.get("format", "")):
+            return f"Such as {sample}"
+    return ""
+
+
+def _sample(schema: Schema, defs: Schema, depth: int = 0) -> Any:
+    """Some value of the right shape."""
+    part, _ = _without_null(resolved(schema, defs), defs)
+    if "enum" in part or "const" in part or "default" in part:
+        return part["enum"][0] if "enum" in part else part.get("const", part.get("default"))
+    if depth > MAX_DEPTH:
+        return None
+    match part.get("type"):
+        case "object":
+            names = part.get("required") or list(part.get("properties", ()))
+            return {name: _sample(part["properties"][name], defs, depth + 1) for name in names}
+        case "array":
+            items = part.get("prefixItems") or [part.get("items") or {}]
+            return [_sample(one, defs, depth + 1) for one in items]
+        case "integer" | "number":
+            return 1
+        case "null":
+            return None
+        case "boolean":
+            return True
+    if "anyOf" in part:
+        return _sample(part["anyOf"][0], defs, depth + 1)
+    return _SAMPLES.get(part.get("format", ""), "text")
+
+
 def _written(kind: Kind, value: Any) -> str:
     """A value as its field holds it."""
     if kind in (Kind.UTC, Kind.DATE, Kind.TIME, Kind.LOCAL) and isinstance(value, str):
         return value.removesuffix("Z")
     return json.dumps(value)
-
-
-def read_form(fields: Sequence[Field], form: Mapping[str, str], *, by: str | None) -> tuple[Any, list[Fault]]:
-    """The value that was entered, and what could not be read of it. Whether it fits is for the schema to say."""
-    value: dict[str, Any] = {}
-    faults: list[Fault] = []
-    for field in fields:
-        text = (by or "") if field not in asked(fields) else form.get(field.key, "")
-        try:
-            found = _read(field, text)
-        except (ValueError, RecursionError):
-            faults.append((field.path, _MISREAD.get(field.kind, "cannot be read")))
-        else:
-            if found is not _NOTHING:
-                value[field.name] = found
-    if [field.name for field in fields] == [ROOT]:
-        return value.get(ROOT), faults
-    return value, faults
-
-
-_NOTHING = object()
-_MISREAD = {
-    Kind.INTEGER: "must be a whole number",
-    Kind.NUMBER: "must be a number",
-    Kind.JSON: "must be JSON",
-    Kind.CHOICE: "must be one of the choices",
-    Kind.BUTTONS: "must be decided by a button",
-}
-
-
-def _read(field: Field, text: str) -> Any:
-    """What was entered; nothing where a field was left empty that may be. Raises ValueError."""
-    if field.kind in _PLAIN and not field.is_nullable and not (field.schema.get("minLength") and not text):
-        return text.replace("\r\n", "\n")
-    if not text.strip():
-        return None if field.is_nullable and field.is_required else _NOTHING
-    match field.kind:
-        case Kind.INTEGER:
-            return int(text)
-        case Kind.NUMBER:
-            return float(text) if any(mark in text for mark in ".eE") else int(text)
-        case Kind.BUTTONS | Kind.CHOICE | Kind.JSON:
-            return json.loads(text)
-        case Kind.UTC:
-            return f"{_with_seconds(text)}Z"
-        case Kind.LOCAL | Kind.TIME:
-            return _with_seconds(text)
-    return text.replace("\r\n", "\n")
-
-
-def _with_seconds(text: str) -> str:
-    """A browser leaves out seconds that are zero; RFC 3339 does not."""
-    return f"{text}:00" if text.count(":") == 1 else text

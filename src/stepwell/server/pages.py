@@ -10,7 +10,7 @@ from html import escape
 
 from stepwell.core.callbacks import Callback
 from stepwell.schemas import Fault
-from stepwell.server.forms import Field, Kind, asked
+from stepwell.server.forms import Field, Kind, asked, leaves
 
 MAX_NAME = 200  # characters of a person's name
 
@@ -34,6 +34,8 @@ input, select, textarea { width: 100%; min-height: 2.75rem; padding: .6rem; bord
   border-radius: .5rem; background: var(--paper); color: inherit; font: inherit; }
 textarea { resize: vertical; }
 fieldset { min-width: 0; margin: 1.25rem 0 0; padding: 0; border: 0; }
+.group { padding-left: 1rem; border-left: 3px solid var(--line); }
+.group legend { margin: 0; }
 [aria-invalid] { border-color: var(--bad); border-width: 2px; }
 :focus-visible { outline: 3px solid #4c8dff; outline-offset: 2px; }
 .fault { color: var(--bad); font-weight: 600; }
@@ -67,24 +69,26 @@ def form_page(
 ) -> str:
     """Asks for an answer. `entered` is what was sent before, with its `faults`."""
     shown = asked(fields)
-    filled = {field.key: field.initial for field in shown} if entered is None else entered
-    told = {field.key: _faults_of(field, faults) for field in shown}
+    buttons = [field for field in shown if field.kind is Kind.BUTTONS]
+    filled = {field.key: field.initial for field in leaves(shown)} if entered is None else entered
+    told = {field.key: _faults_of(field, faults) for field in leaves(shown)}
     known = {fault for found in told.values() for fault in found}
     body = [
         _title(callback),
         _summary(faults, [fault for fault in faults if fault not in known]),
         '<form method="post" autocomplete="on">',
-        *(
-            _asked(field, filled.get(field.key, ""), told[field.key])
-            for field in shown
-            if field.kind is not Kind.BUTTONS
-        ),
+        _NO_ENTER if buttons else "",
+        *(_asked(field, filled, told) for field in shown if field not in buttons),
         _person(filled.get("by", ""), [fault for fault in faults if fault[0] == "by"]),
-        _ending([field for field in shown if field.kind is Kind.BUTTONS]),
+        _ending(buttons),
         "</form>",
         f'<p class="quiet">It can be answered once, until {_moment(callback.expires_at)}.</p>',
     ]
     return _page(callback.prompt or callback.name, body)
+
+
+_NO_ENTER = '<button type="submit" disabled hidden></button>'  # what Enter would press: nobody approves by a slip
+_Told = Mapping[str, Sequence[Fault]]  # by the keys of fields
 
 
 def thanks_page(callback: Callback) -> str:
@@ -99,7 +103,8 @@ def thanks_page(callback: Callback) -> str:
 
 def closed_page(title: str, message: str) -> str:
     """Says why there is nothing to answer."""
-    return _page(title, [f"<h1>{escape(title)}</h1>", f"<p>{escape(message)}</p>"])
+    sentence = f"{message[:1].upper()}{message[1:].removesuffix('.')}."
+    return _page(title, [f"<h1>{escape(title)}</h1>", f"<p>{escape(sentence)}</p>"])
 
 
 def _page(title: str, body: Sequence[str]) -> str:
@@ -131,33 +136,44 @@ def _faults_of(field: Field, faults: Sequence[Fault]) -> list[Fault]:
     return [fault for fault in faults if fault[0] == field.path or fault[0].startswith(within)]
 
 
-def _asked(field: Field, value: str, faults: Sequence[Fault]) -> str:
-    name, told = escape(field.key), " ".join(part for part in (_hint(field), field.help) if part)
-    mark = "" if field.is_required else ' <span class="quiet">(optional)</span>'
-    notes = [f'<small id="{name}-help">{escape(told)}</small>'] * bool(told)
-    notes += [_fault(f"{name}-fault", faults)] * bool(faults)
-    described = " ".join([f"{name}-help"] * bool(told) + [f"{name}-fault"] * bool(faults))
+def _asked(field: Field, filled: Mapping[str, str], told: _Told, *, is_within_needed: bool = True) -> str:
+    """The field, or the fields of an object. A browser insists on what is needed where its object is."""
+    is_needed = is_within_needed and field.is_needed
+    if field.kind is not Kind.GROUP:
+        return _single(field, filled.get(field.key, ""), told[field.key], is_needed=is_needed)
+    parts = (_asked(part, filled, told, is_within_needed=is_needed) for part in field.parts)
+    help = f"<small>{escape(field.help)}</small>" if field.help else ""
+    return f'<fieldset class="group"><legend>{_label(field)}</legend>{help}{"".join(parts)}</fieldset>'
+
+
+def _single(field: Field, value: str, faults: Sequence[Fault], *, is_needed: bool) -> str:
+    name = escape(field.key)
+    notes = [f'<small id="{name}-help">{escape(field.help)}</small>'] * bool(field.help)
+    notes += [_fault(f"{name}-fault", field.path, faults)] * bool(faults)
+    described = " ".join([f"{name}-help"] * bool(field.help) + [f"{name}-fault"] * bool(faults))
     attributes = f'id="{name}" name="{name}"'
     attributes += f' aria-describedby="{described}"' if described else ""
     attributes += ' aria-invalid="true"' if faults else ""
-    attributes += " required" if field.is_required and not field.is_nullable else ""
-    label = f'<label for="{name}">{escape(field.label or "Answer")}{mark}</label>'
-    return "".join([label, _control(field, value, attributes), *notes])
+    attributes += " required" if is_needed and field.kind is not Kind.LIST else ""  # a list may be empty
+    return "".join([f'<label for="{name}">{_label(field)}</label>', _control(field, value, attributes), *notes])
 
 
-def _fault(id: str, faults: Sequence[Fault]) -> str:
-    return f'<p class="fault" id="{id}">{escape("; ".join(message for _, message in faults))}</p>'
+def _label(field: Field) -> str:
+    mark = "" if field.is_needed else ' <span class="quiet">(optional)</span>'
+    return escape(field.label or "Answer") + mark
 
 
-def _hint(field: Field) -> str:
-    return {Kind.UTC: "In UTC.", Kind.JSON: "As JSON."}.get(field.kind, "")
+def _fault(id: str, path: str, faults: Sequence[Fault]) -> str:
+    """What is wrong there, with the place in it if it is not all of it."""
+    told = (f"{where[len(path) :].removeprefix('.')} {message}".strip() for where, message in faults)
+    return f'<p class="fault" id="{id}">{escape("; ".join(told))}</p>'
 
 
 def _control(field: Field, value: str, attributes: str) -> str:
     match field.kind:
         case Kind.CHOICE:
             return f"<select {attributes}>{_options(field, value)}</select>"
-        case Kind.LINES | Kind.JSON:
+        case Kind.LINES | Kind.LIST | Kind.JSON:
             rows = 6 if field.kind is Kind.JSON else 3
             return f'<textarea {attributes} rows="{rows}">\n{escape(value)}</textarea>'
     more = f' step="{_STEPS[field.kind]}"' if field.kind in _STEPS else ""
@@ -174,8 +190,8 @@ _LIMITS = {"minimum": "min", "maximum": "max", "minLength": "minlength", "maxLen
 
 def _options(field: Field, value: str) -> str:
     """With an empty choice, unless one must be made and has been: nobody approves by not looking."""
-    is_made = bool(value) and field.is_required and not field.is_nullable
-    nothing = [] if is_made else [("", "Please choose" if field.is_required else "-")]
+    is_made = bool(value) and field.is_needed
+    nothing = [] if is_made else [("", "Please choose" if field.is_needed else "-")]
     return "".join(
         f'<option value="{escape(one)}"{" selected" if one == value else ""}>{escape(words)}</option>'
         for one, words in (*nothing, *field.choices)
@@ -187,7 +203,7 @@ def _person(value: str, faults: Sequence[Fault]) -> str:
     return (
         '<label for="by">Your name</label>'
         f'<input type="text" id="by" name="by" autocomplete="name" required maxlength="{MAX_NAME}"{more}'
-        f' value="{escape(value)}">' + (_fault("by-fault", faults) if faults else "")
+        f' value="{escape(value)}">' + (_fault("by-fault", "by", faults) if faults else "")
     )
 
 

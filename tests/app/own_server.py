@@ -10,8 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psycopg
+from psycopg import sql
+
 from stepwell.store.embedded import EmbeddedServer, start_embedded
+from stepwell.store.embedded.account import HERE, account_for
+from stepwell.store.embedded.binaries import find_binaries
 from stepwell.store.embedded.postmaster import Changing, Ready, look
+from stepwell.store.embedded.wheel_copy import executable_by
 
 
 class Server:
@@ -23,6 +29,14 @@ class Server:
     @property
     def url(self) -> str:
         return self._embedded.url
+
+    def set(self, **settings: str) -> None:
+        """Change settings, for the next start or at once, as each can be."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            for name, value in settings.items():
+                names = sql.Identifier(name), sql.Literal(value)
+                connection.execute(sql.SQL("alter system set {} = {}").format(*names))
+            connection.execute("select pg_reload_conf()")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """SIGINT cuts everybody off and shuts down, SIGQUIT dies where it stands. Returns when it is gone."""
@@ -45,10 +59,39 @@ class Server:
 @contextmanager
 def own_server() -> Iterator[Server]:
     """A server while the block runs."""
+    with _reachable_folder() as folder, start_embedded(folder) as embedded:
+        yield Server(embedded)
+
+
+@contextmanager
+def synchronous_standby(primary: Server) -> Iterator[Server]:
+    """A second server that has every commit of the first one before that is acknowledged, while the block runs."""
+    primary.set(wal_level="replica", max_wal_senders="4")
+    primary.restart(signal.SIGINT)
+    with _reachable_folder() as folder:
+        _copy(primary, folder / "data")
+        with start_embedded(folder) as embedded:
+            primary.set(synchronous_standby_names="*")
+            yield Server(embedded)
+
+
+def _copy(primary: Server, data: Path) -> None:
+    account = account_for(data.parent)
+    data.mkdir(mode=0o700)
+    account.give(data)
+    copy = executable_by(account, find_binaries()).path("pg_basebackup")
+    command = [copy, "-D", HERE, "-d", primary.url, "--write-recovery-conf", "--checkpoint", "fast", "--no-password"]
+    assert account.run(command, folder=data, seconds=60) is None
+    for of_the_primary in data.glob(".s.PGSQL.*"):
+        of_the_primary.unlink()
+
+
+@contextmanager
+def _reachable_folder() -> Iterator[Path]:
+    """Root's server runs as another user, and so does its pooler."""
     with TemporaryDirectory(prefix="stepwell-server-") as name:
         folder = Path(name) / "postgresql"
-        for reachable in (folder.parent, folder):  # root's server runs as another user, and so does its pooler
+        for reachable in (folder.parent, folder):
             reachable.mkdir(exist_ok=True)
             reachable.chmod(0o755)
-        with start_embedded(folder) as embedded:
-            yield Server(embedded)
+        yield folder

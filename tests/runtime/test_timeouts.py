@@ -189,7 +189,7 @@ async def test_waiting_for_a_thread_is_not_the_steps_time() -> None:
 
     @lab.app.workflow
     async def flow(step: Step) -> str:
-        impatient = step(timeout=QUICK, retry=Retry(1))
+        impatient = step(timeout="300ms", retry=Retry(1))  # so long a busy machine may take to begin a thread's work
         hog = asyncio.create_task(step.run("hog", let_go.wait, SIGNAL_SECONDS))
         quick = asyncio.create_task(impatient.run("quick", lambda: "in time"))
         with pytest.raises(StepFailed):

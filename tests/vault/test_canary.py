@@ -82,9 +82,8 @@ async def refusing() -> AsyncIterator[str]:
         yield url
 
 
-async def live(app: App, vendor: Vendor, refusing: str) -> list[str]:
-    """A life with credentials: used, renewed, refused, rotated, failing; what it has told by errors and results."""
-    told: list[str] = []
+async def connect(app: App, vendor: Vendor, refusing: str) -> None:
+    """Accounts with credentials of every kind, by consent and given."""
     settings = {
         "client_id": "me",
         "authorize_url": f"{vendor.url}/authorize",
@@ -105,6 +104,12 @@ async def live(app: App, vendor: Vendor, refusing: str) -> list[str]:
     await app.connections.add(
         "plain", "canary-api", settings={"base_url": refusing}, secrets={"token": f"plain-{CANARY}"}
     )
+
+
+async def live(app: App, vendor: Vendor, refusing: str) -> list[str]:
+    """A life with credentials: used, renewed, refused, rotated, failing; what it has told by errors and results."""
+    told: list[str] = []
+    await connect(app, vendor, refusing)
 
     @app.workflow(retry=Retry(1))
     async def use(name: str, step: Step) -> str:

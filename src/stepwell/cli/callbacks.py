@@ -41,7 +41,9 @@ def list_(execution: UUID, target: Target, as_json: bool) -> None:
 
     found = target.ask(ask)
     if as_json:
-        show_json({"callbacks": [_document(one) for one in found]})
+        from stepwell.server import documents
+
+        show_json({"callbacks": [documents.open_callback(one) for one in found]})
         return
     for one in found:
         click.echo(
@@ -73,14 +75,4 @@ def callback_document(row: Callback) -> dict[str, object]:
         "expires_at": row.expires_at,
         "answered_at": row.answered_at,
         "answered_by": row.answered_by,
-    }
-
-
-def _document(one: CallbackInfo) -> dict[str, object]:
-    return {
-        "name": one.name,
-        "prompt": one.prompt,
-        "created_at": one.created_at,
-        "expires_at": one.expires_at,
-        "url": one.url,
     }

@@ -23,7 +23,6 @@ DURABLE = RUNNING | {
     "uuid",
     "wait_for_event",
 }
-PARTS = frozenset({"child", "event", "timer"})  # what `first` is given: they do nothing by themselves
 
 _OWN_BODIES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from stepwell.app.payloads import as_json
-from stepwell.core import accounts, model, tokens, webhooks
+from stepwell.core import accounts, callbacks, model, tokens, webhooks
 from stepwell.core import schedule as schedules
 from stepwell.core.payload import unpack
 from stepwell.core.status import Status
@@ -131,6 +131,21 @@ class Wait(msgspec.Struct):
 def wait(record: model.WaitRecord) -> Wait:
     """Who waits for what."""
     return _document(Wait, record)
+
+
+class OpenCallback(msgspec.Struct):
+    """What can be answered now. Whoever has its `url` can answer it, without a token."""
+
+    name: str
+    prompt: str | None
+    created_at: datetime
+    expires_at: datetime
+    url: str
+
+
+def open_callback(one: callbacks.CallbackInfo) -> OpenCallback:
+    """With its URL."""
+    return _document(OpenCallback, one)
 
 
 class Act(msgspec.Struct):

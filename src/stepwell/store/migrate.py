@@ -18,7 +18,7 @@ from stepwell.store.statements import DEFAULT_SCHEMA, checked_schema, in_schema,
 
 LOCK_TIMEOUT = "5s"  # a migration that would wait longer for a table would block everybody behind it
 
-_FILE_NAME = re.compile(r"(\d{4})_(expand|contract)_\w+\.sql")
+_FILE_NAME = re.compile(r"(\d{4})_(?:expand|contract)_\w+\.sql")
 
 _SCHEMA = "create schema if not exists stepwell;\n"
 
@@ -39,12 +39,11 @@ comment on column stepwell.migration.applied_at is 'When.';
 
 
 class Migration(NamedTuple):
-    """One numbered file. `is_contract`: older code does not work after it."""
+    """One numbered file."""
 
     number: int
     name: str
     sql: str
-    is_contract: bool
 
     @property
     def checksum(self) -> str:
@@ -57,7 +56,7 @@ def migrations() -> list[Migration]:
     for file in files("stepwell.store").joinpath("migrations").iterdir():
         if match := _FILE_NAME.fullmatch(file.name):
             text = file.read_text(encoding="utf-8")
-            found.append(Migration(int(match[1]), file.name, text, is_contract=match[2] == "contract"))
+            found.append(Migration(int(match[1]), file.name, text))
     return sorted(found)
 
 

@@ -175,7 +175,7 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
         if connection is not None:
             created = check_keys(new, await create_on(connection, new, schema=self._schema))
         else:
-            created = await (await self._open()).start(new)
+            created = await (await self.open()).start(new)
         return self._handle(created[0])
 
     @overload
@@ -214,7 +214,7 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
         """
         bound = [self.registry.bound(workflow, one) for one in checked_inputs(inputs)]
         new = new_executions(bound, keys=keys, deadline=deadline, tags=tags)
-        return [self._handle(created) for created in await (await self._open()).start(new)]
+        return [self._handle(created) for created in await (await self.open()).start(new)]
 
     async def start_json(
         self,
@@ -232,7 +232,7 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
         """
         bound = bound_json(self.registry, workflow, input)
         new = new_execution(bound, key=key, delay=delay, deadline=deadline, tags=tags)
-        return self._handle((await (await self._open()).start([new]))[0])
+        return self._handle((await (await self.open()).start([new]))[0])
 
     async def start_many_json(
         self,
@@ -246,7 +246,7 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
         """`start_many` with inputs that are JSON text from outside, as for start_json."""
         bound = [bound_json(self.registry, workflow, text) for text in checked_inputs(inputs)]
         new = new_executions(bound, keys=keys, deadline=deadline, tags=tags)
-        return [self._handle(created) for created in await (await self._open()).start(new)]
+        return [self._handle(created) for created in await (await self.open()).start(new)]
 
     @overload
     def start_on(
@@ -298,13 +298,13 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
 
         Raises ExecutionFailed, ExecutionCancelled, UnknownExecution; ResultTimeout when it takes longer than `timeout`.
         """
-        client = await self._open()
+        client = await self.open()
         execution = await client.ended(execution_id_of(execution_id), timeout=duration_option("timeout", timeout))
         return result_of(execution, self.registry.output(execution.workflow, execution.version))
 
     async def get(self, execution_id: UUID | str) -> Execution:
         """The execution as it is now, with the reason why it is not moving. Raises UnknownExecution."""
-        return await (await self._open()).get(execution_id_of(execution_id))
+        return await (await self.open()).get(execution_id_of(execution_id))
 
     async def status(self, execution_id: UUID | str) -> Status:
         """The execution's status. Raises UnknownExecution."""
@@ -312,7 +312,7 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
 
     async def steps(self, execution_id: UUID | str) -> list[StepRecord]:
         """Every stored outcome and failed attempt of the execution."""
-        client = await self._open()
+        client = await self.open()
         return [record async for record in client.steps(execution_id_of(execution_id))]
 
     async def list(
@@ -323,7 +323,7 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
         `status` (one or several), `workflow`, `key`, `tags` (all of them), `parent`, `text`, and times: from
         `created_after` on and earlier than `created_before`, `finished_after` and `finished_before` likewise.
         """
-        return await (await self._open()).list(filter_of(which, before=before), limit=checked_limit(limit))
+        return await (await self.open()).list(filter_of(which, before=before), limit=checked_limit(limit))
 
     async def search(
         self, text: str, *, before: UUID | str | None = None, limit: int = 100, **which: Unpack[Facts]
@@ -335,11 +335,11 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
 
     async def count(self, **which: Unpack[FilterOptions]) -> dict[Status, int]:
         """How many executions have each status, of those that `list` would give."""
-        return await (await self._open()).count(filter_of(which))
+        return await (await self.open()).count(filter_of(which))
 
     async def workers(self) -> Sequence[WorkerRecord]:
         """The worker processes by name, also those that died and were not noticed yet."""
-        return await (await self._open()).store.workers()
+        return await (await self.open()).store.workers()
 
     # --- working --------------------------------------------------------------------------------------------------
 
@@ -381,11 +381,11 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
 
         A process that takes webhooks, and may be there before any worker, does it for these.
         """
-        await put_in_force((await self._open()).store, self.registry)
+        await put_in_force((await self.open()).store, self.registry)
 
     async def new_worker(self, chosen: WorkerSettings) -> Worker:
         """A worker that has not begun, for a program that runs it itself. The code's triggers are now in force."""
-        store = (await self._open()).store
+        store = (await self.open()).store
         await put_in_force(store, self.registry)
         lent = (await self._open_accounts()).connected
         kept, links = settings.delivery_retention(), chosen.links or self.links

@@ -54,6 +54,7 @@ def _unchecked_json(workflow: str, text: bytes | None) -> bytes:
 
 
 def execution_id_of(value: UUID | str) -> ExecutionId:
+    """The id of an execution. Raises InvalidOption."""
     return ExecutionId(id_of(value, "execution"))
 
 
@@ -70,11 +71,13 @@ def checked_deadline(deadline: Deadline | None) -> datetime | timedelta | None:
     return aware("deadline", deadline) if isinstance(deadline, datetime) else duration_option("deadline", deadline)
 
 
-def checked_filter(option: str, value: str | None) -> str | None:
+def optional_text(option: str, value: str | None) -> str | None:
+    """The same text; None stands for none. Raises InvalidOption."""
     return None if value is None else checked_text(option, value)
 
 
 def checked_status(value: Status | str) -> Status:
+    """Raises InvalidOption."""
     try:
         return Status(value)
     except ValueError:

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, Unpack
 from uuid import UUID
 
-from stepwell.app.checks import checked_filter, checked_limit, execution_id_of
+from stepwell.app.checks import checked_limit, execution_id_of, optional_text
 from stepwell.app.filters import FilterOptions, filter_of
 from stepwell.app.handle import Handle
 from stepwell.app.opening import Opening
@@ -49,7 +49,7 @@ class ControlCalls(Opening):
         ends when it has cleaned up; `force` ends it at once, whatever it does. Children it has called are cancelled
         with it. Raises UnknownExecution; NotAllowed when it had already completed or failed.
         """
-        client = await self._open()
+        client = await self.open()
         identity, why = execution_id_of(execution_id), checked_text("reason", reason)
         return await client.cancel(identity, reason=why, force=force, by=actor(by))
 
@@ -59,7 +59,7 @@ class ControlCalls(Opening):
         Called children whose failure ended it are retried with it. A parked one, or one that waits before a retry, goes
         on now. Raises UnknownExecution, NotAllowed.
         """
-        return await (await self._open()).retry(execution_id_of(execution_id), by=actor(by))
+        return await (await self.open()).retry(execution_id_of(execution_id), by=actor(by))
 
     async def pause(self, execution_id: UUID | str, *, reason: str | None = None, by: str | None = None) -> Status:
         """Let it go no further until it is resumed: what sleeps, waits or is ready is claimed no more.
@@ -67,8 +67,8 @@ class ControlCalls(Opening):
         One that runs is handed back at its next durable call; steps that run may end. Time-outs and deadlines go on.
         Raises UnknownExecution; NotAllowed when it has ended or is being cancelled.
         """
-        client = await self._open()
-        why = checked_filter("reason", reason)
+        client = await self.open()
+        why = optional_text("reason", reason)
         return await client.pause(execution_id_of(execution_id), by=actor(by), reason=why)
 
     async def resume(self, execution_id: UUID | str, *, reason: str | None = None, by: str | None = None) -> Status:
@@ -76,8 +76,8 @@ class ControlCalls(Opening):
 
         Raises UnknownExecution; NotAllowed when it is not paused.
         """
-        client = await self._open()
-        why = checked_filter("reason", reason)
+        client = await self.open()
+        why = optional_text("reason", reason)
         return await client.resume(execution_id_of(execution_id), by=actor(by), reason=why)
 
     async def resolve(
@@ -97,7 +97,7 @@ class ControlCalls(Opening):
         if (value is NOTHING) is not repeat:
             raise InvalidOption("give the value that the effect made, or repeat=True")
         stored = None if repeat else encoded(value, where=f"the value of step '{step}'")
-        client = await self._open()
+        client = await self.open()
         return await client.resolve(
             execution_id_of(execution_id), checked_text("step", step), value=stored, by=actor(by)
         )
@@ -119,14 +119,14 @@ class ControlCalls(Opening):
         history. The new execution sees the same `uuid()` and `random()`; its steps have idempotency keys of their own.
         Raises UnknownExecution, UnknownStep, InvalidInput, InvalidValue.
         """
-        client = await self._open()
+        client = await self.open()
         source = execution_id_of(execution_id)
         new = ExecutionId(new_id())
         if input is NOTHING:
             edited = {
                 step: encoded(value, where=f"edited result of step '{step}'") for step, value in (edit or {}).items()
             }
-            fork = NewFork(source, new, checked_filter("from_step", from_step), None, edited)
+            fork = NewFork(source, new, optional_text("from_step", from_step), None, edited)
         else:
             if from_step is not None or edit:
                 raise InvalidOption("a fork with another input begins without history: leave out from_step and edit")
@@ -143,7 +143,7 @@ class ControlCalls(Opening):
         `before` is the number of the last one of the page before.
         """
         identity = None if execution_id is None else execution_id_of(execution_id)
-        return await (await self._open()).audits(identity, before=before, limit=checked_limit(limit))
+        return await (await self.open()).audits(identity, before=before, limit=checked_limit(limit))
 
     async def cancel_many(
         self,
@@ -176,7 +176,7 @@ class ControlCalls(Opening):
         **which: Unpack[FilterOptions],
     ) -> Bulk:
         """`pause` all that the filter gives. See cancel_many."""
-        why, who = checked_filter("reason", reason), actor(by)
+        why, who = optional_text("reason", reason), actor(by)
         return await self._bulk(which, dry_run, lambda client, id: client.pause(id, by=who, reason=why))
 
     async def resume_many(
@@ -188,7 +188,7 @@ class ControlCalls(Opening):
         **which: Unpack[FilterOptions],
     ) -> Bulk:
         """`resume` all that the filter gives and that are paused. See cancel_many."""
-        why, who = checked_filter("reason", reason), actor(by)
+        why, who = optional_text("reason", reason), actor(by)
         return await self._bulk(which, dry_run, lambda client, id: client.resume(id, by=who, reason=why))
 
     async def fork_many(
@@ -200,7 +200,7 @@ class ControlCalls(Opening):
         **which: Unpack[FilterOptions],
     ) -> Bulk:
         """`fork` all that the filter gives. See cancel_many. Those without that step are not forked."""
-        who, step = actor(by), checked_filter("from_step", from_step)
+        who, step = actor(by), optional_text("from_step", from_step)
         return await self._bulk(
             which, dry_run, lambda client, id: client.fork(NewFork(id, ExecutionId(new_id()), step), by=who)
         )
@@ -214,7 +214,7 @@ class ControlCalls(Opening):
         """Page by page, newest first: what a fork makes meanwhile is newer than the first page and is not met."""
         if not any(value not in (None, (), [], "") for value in which.values()):
             raise InvalidOption("say which executions are meant: by status, workflow, key, tags, parent, text or time")
-        client, matched, done, last = await self._open(), 0, 0, None
+        client, matched, done, last = await self.open(), 0, 0, None
         if dry_run:
             return Bulk(sum((await client.count(filter_of(which))).values()), 0)
         while True:

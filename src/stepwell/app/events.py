@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from stepwell.app.checks import checked_filter, checked_limit, execution_id_of
+from stepwell.app.checks import checked_limit, execution_id_of, optional_text
 from stepwell.app.opening import Opening
 from stepwell.app.payloads import to_store
 from stepwell.core.events import address
@@ -42,7 +42,7 @@ class Events(Opening):
         """
         event = _event(name, payload, key=key, to=to, id=id)
         if connection is None:
-            return await (await self._open()).send(event)
+            return await (await self.open()).send(event)
         return _accepted(await send_on(connection, event, schema=self._schema), to)
 
     async def send_event_json(
@@ -58,7 +58,7 @@ class Events(Opening):
         event = _event(name, None, key=key, to=to, id=id)
         if payload is not None:
             event = event._replace(payload=to_store(payload, where=f"payload of event '{name}'"))
-        return await (await self._open()).send(event)
+        return await (await self.open()).send(event)
 
     def send_event_on(
         self,
@@ -83,8 +83,8 @@ class Events(Opening):
         limit: int = 100,
     ) -> Sequence[EventRecord]:
         """The events that are kept, newest first: all, or those of one name, with one key, to one execution."""
-        client, where = await self._open(), _address(key, to)
-        name = checked_filter("name", name)
+        client, where = await self.open(), _address(key, to)
+        name = optional_text("name", name)
         return await client.store.events(name=name, address=where, limit=_checked_limit(limit))
 
     async def waits(
@@ -96,9 +96,9 @@ class Events(Opening):
         limit: int = 100,
     ) -> Sequence[WaitRecord]:
         """Who waits for events: of one name, with one key, or the waits of one execution, or all."""
-        client, where = await self._open(), _address(key, None)
+        client, where = await self.open(), _address(key, None)
         owner = None if execution_id is None else execution_id_of(execution_id)
-        name = checked_filter("name", name)
+        name = optional_text("name", name)
         return await client.store.waits(execution_id=owner, name=name, address=where, limit=_checked_limit(limit))
 
 

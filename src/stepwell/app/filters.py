@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, TypedDict, get_type_hints
 from uuid import UUID
 
-from stepwell.app.checks import checked_filter, checked_status, execution_id_of
+from stepwell.app.checks import checked_status, execution_id_of, optional_text
 from stepwell.core.model import Filter
 from stepwell.core.search import MAX_WORDS, ids_like, words_of
 from stepwell.core.status import Status
@@ -48,8 +48,8 @@ def filter_of(which: FilterOptions, *, before: UUID | str | None = None) -> Filt
     workflow, parent = which.get("workflow"), which.get("parent")
     return Filter(
         statuses=_statuses(which.get("status")),
-        workflow=checked_filter("workflow", workflow.id if isinstance(workflow, Workflow) else workflow),
-        key=checked_filter("key", which.get("key")),
+        workflow=optional_text("workflow", workflow.id if isinstance(workflow, Workflow) else workflow),
+        key=optional_text("key", which.get("key")),
         tags=checked_tags(which.get("tags", ())),
         parent=None if parent is None else execution_id_of(parent),
         created_after=_moment("created_after", which.get("created_after")),

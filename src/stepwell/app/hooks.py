@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
-from stepwell.app.checks import checked_filter, checked_limit, id_of
+from stepwell.app.checks import checked_limit, id_of, optional_text
 from stepwell.app.connections import AccountCalls
 from stepwell.app.handle import Handle
 from stepwell.core.webhooks import Delivery, DeliveryFilter, Endpoint, HookSpec
@@ -42,8 +42,8 @@ class HookCalls(AccountCalls):
 
         `before` is the id of the last one of the page before. `is_reconciled`: those that were found by asking.
         """
-        names = (checked_filter("source", source), checked_filter("connection", connection))
-        which = DeliveryFilter(*names, checked_filter("type", type), is_reconciled)
+        names = (optional_text("source", source), optional_text("connection", connection))
+        which = DeliveryFilter(*names, optional_text("type", type), is_reconciled)
         place = None if before is None else id_of(before, "delivery")
         return await (await self._inbox()).deliveries(which, before=place, limit=checked_limit(limit))
 

@@ -38,7 +38,8 @@ class Opening:
         self._given = database if database is not None else self._given
         self._schema = schema or self._schema
 
-    async def _open(self) -> Client:
+    async def open(self) -> Client:
+        """Connect now instead of with the first call; the answer deals in stored bytes. Raises DatabaseError."""
         loop = asyncio.get_running_loop()
         if self._loop is not None and (self._loop is not loop or self._process != os.getpid()):
             self._leave_loop()
@@ -86,13 +87,9 @@ class Opening:
         """Drop the connections without using them: they belong to an ended event loop, or to the parent process."""
         self._database, self._client, self._loop, self._opening = None, None, None, asyncio.Lock()
 
-    async def open(self) -> Client:
-        """Connect now instead of with the first call; the answer deals in stored bytes. Raises DatabaseError."""
-        return await self._open()
-
     async def database_url(self) -> str:
         """The URL of the database in use, for connections of your own. Raises InvalidOption for a store in memory."""
-        await self._open()
+        await self.open()
         if not isinstance(self._database, PostgresDatabase):
             raise InvalidOption("this App's store is not a database")
         return self._database.url

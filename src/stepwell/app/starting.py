@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stepwell.app.checks import Deadline, checked_deadline, checked_filter
+from stepwell.app.checks import Deadline, checked_deadline, optional_text
 from stepwell.core.duration import DurationLike
 from stepwell.core.model import ExecutionId, NewExecution
 from stepwell.core.texts import checked_tags
@@ -30,7 +30,7 @@ def new_execution(
         workflow,
         given,
         queue,
-        checked_filter("key", key),
+        optional_text("key", key),
         checked_tags(tags),
         length.total_seconds() if length else 0.0,
         deadline=checked_deadline(deadline),

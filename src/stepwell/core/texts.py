@@ -26,6 +26,7 @@ def checked_text(option: str, value: str) -> str:
 
 
 def checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    """Tags that the database can store and index, each in one line. Raises InvalidOption."""
     if isinstance(tags, str) or not isinstance(tags, Collection):
         raise InvalidOption(f"tags is {tags!r:.100}; give a list of texts")
     if len(tags) > MAX_TAGS:

@@ -58,7 +58,7 @@ class Every:
 class Cron:
     """Ticks at the wall-clock times of a cron expression (minute, hour, day, month, weekday) in an IANA time zone.
 
-    Where the hour is `*`, ticks go by elapsed time: an hourly job runs each hour, also in the one that comes twice.
+    Where the hour is `*`, ticks go by elapsed time: what is hourly ticks each hour, also in the one that comes twice.
     Else each wall-clock time comes once a day: in the hour that comes twice at its first passing, and what falls into
     the hour that is left out comes, once, when that would have ended.
     """

@@ -202,6 +202,7 @@ class Pass:
             branch.calls += 1
 
     def leave(self) -> None:
+        """What went on has ended: the last to leave lets the pass be suspended or ended."""
         self._active -= 1
         if branch := current_branch():
             branch.calls -= 1

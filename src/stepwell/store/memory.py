@@ -356,11 +356,8 @@ class MemoryStore(MemoryMail, MemoryControl, MemoryUpkeep):
             if self._triggers.sent(event, self._topics.newest(event)):
                 self._hint_idle("event")
             reached = self._topics.reached_by(event)
-            rows = self._known(sorted(reached))
-            waiting = sum(reached[row.id] and row.cancel_requested_at is None for row in rows)
-            woken = [row.signal(self.clock.now(), f"event '{event.name}'") for row in rows]
-            if any(woken):
-                self._hint_work()
+            waiting = sum(reached[row.id] and row.cancel_requested_at is None for row in self._known([*reached]))
+            self.let_go_on(reached, f"event '{event.name}'")
             return Sent(is_new=True, waiting=waiting)
 
     def let_go_on(self, ids: Iterable[ExecutionId], reason: str) -> None:

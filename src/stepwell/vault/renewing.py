@@ -45,9 +45,7 @@ log = logging.getLogger("stepwell.vault")
 
 INSIST_FOR = 600.0  # seconds: the database may be away for minutes, and the tokens are nowhere else
 INSIST_EVERY = 0.5
-LEAST_LIFE = timedelta(
-    minutes=1
-)  # of a token whose vendor says less, or has another clock: it is not asked all the time
+LEAST_LIFE = timedelta(minutes=1)  # of a token, whatever its vendor says: it is not to be asked all the time
 
 
 class NoTokens(Exception):

@@ -37,7 +37,7 @@ async def copy_to_clickup(event: AzureDevOps.WorkItemCreated, step: Step) -> str
     task: ClickUp.Task = await step.run("create-task", clickup.create_task, LIST, name)
     url = await step.callback_url("approval", type=Approval, expires="7d", prompt=f"Approve '{item.title}'?")
     await step.run("ask", clickup.add_comment, task.id, f"Please approve: {url}")
-    decision = await step.wait_for_event("approval", type=Approval, timeout="7d")
+    decision = await step.wait_for_event("approval", type=Approval, timeout="8d")  # longer than the URL
     await step.sleep("cooldown", COOLDOWN)
     await step.run("comment-back", azure.add_comment, item.id, answer_of(decision, task), project=item.project)
     return task.id

@@ -13,6 +13,8 @@ from stepwell.core.triggers import WebhookTrigger, reconcile
 from stepwell.core.webhooks import Envelope, Found, FoundEvent
 from stepwell.inbox.starting import Found as Delivered
 from stepwell.inbox.starting import new_delivery
+from stepwell.runtime.starters import put_in_force
+from stepwell.store.memory import MemoryStore
 from stepwell.testing import Lab, running
 
 
@@ -91,13 +93,50 @@ async def test_lost_delivery_is_found_and_starts_exactly_one_execution(app: App,
     assert [one.subject for one in await app.deliveries(is_reconciled=True)] == ["order:2"]
 
 
+async def test_first_look_is_at_once_so_that_what_gets_lost_from_then_on_is_found(
+    app: App, vendor: Vendor, lab: Lab
+) -> None:
+    """It finds out where to begin: with a nightly look, nothing of the first day would be found otherwise."""
+    await lab.settle()
+
+    assert vendor.asked == [None]
+    (look,) = await app.list(workflow="ship.reconcile")
+    assert look.status is Status.COMPLETED
+
+
+async def test_other_processes_that_start_do_not_look_again(app: App, vendor: Vendor, lab: Lab) -> None:
+    await lab.settle()
+    await put_in_force((await app.open()).store, app.registry)
+    await lab.settle()
+
+    assert vendor.asked == [None]
+
+
+async def test_paused_look_is_not_begun(app: App, vendor: Vendor) -> None:
+    async with App(MemoryStore()) as other:
+        other.workflow(trigger=WebhookTrigger("shop", ("*",), "acme", reconcile=reconcile(vendor.find, every="1d")))(
+            ship
+        )
+        store = (await other.open()).store
+        await store.catalog.apply_schedules(other.registry.schedules, workflows=other.registry.names)
+        await other.pause_schedule("ship.reconcile")
+
+        await put_in_force(store, other.registry)
+
+        assert await other.list() == []
+
+
+async def ship(event: WebhookEvent) -> None:
+    """Does nothing."""
+
+
 async def test_look_says_how_many_were_lost(app: App, vendor: Vendor, lab: Lab) -> None:
     vendor.orders = [1, 2, 3]
     await deliver(app, 2)
     await lab.advance("15m")
 
-    (look,) = await app.list(workflow="ship.reconcile")
-    assert await app.result(look.id) == 2
+    second, first = await app.list(workflow="ship.reconcile")
+    assert (await app.result(first.id), await app.result(second.id)) == (2, 0)
 
 
 async def test_webhook_that_comes_after_all_starts_nothing_more(app: App, vendor: Vendor, lab: Lab) -> None:
@@ -115,7 +154,7 @@ async def test_look_goes_on_from_the_cursor_page_by_page(app: App, vendor: Vendo
     vendor.orders += [6]
     await lab.advance("15m")
 
-    assert vendor.asked == [None, "2", "4", "5"]
+    assert vendor.asked == [None, "2", "4", "5", "5"]
     assert sorted(await shipped(app)) == [1, 2, 3, 4, 5, 6]
 
 

@@ -47,8 +47,18 @@ def polls_of(workflow: Triggered) -> Iterator[Poll]:
             function = poll_function(trigger, name, workflow=workflow.id, queue=workflow.queue, input=workflow.input)
             yield Poll(name, function, trigger.schedule)
         elif isinstance(trigger, WebhookTrigger) and trigger.reconcile is not None:
-            name = f"{trigger.id or workflow.id}.reconcile"
+            name = _look(workflow, trigger)
             yield Poll(name, reconcile_function(trigger, trigger.reconcile, name), trigger.reconcile.schedule)
+
+
+def looks_of(workflow: Triggered) -> list[str]:
+    """The schedules by which vendors are asked for what webhooks have not brought."""
+    triggers = (one for one in workflow.triggers if isinstance(one, WebhookTrigger) and one.reconcile is not None)
+    return [_look(workflow, trigger) for trigger in triggers]
+
+
+def _look(workflow: Triggered, trigger: WebhookTrigger) -> str:
+    return f"{trigger.id or workflow.id}.reconcile"
 
 
 def triggered_by(workflow: Triggered) -> Mapping[str, Listening]:

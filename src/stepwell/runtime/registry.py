@@ -20,7 +20,7 @@ from stepwell.core.triggers import Trigger, as_triggers
 from stepwell.core.webhooks import HookSpec
 from stepwell.errors import InvalidInput, InvalidOption, UnknownWorkflow
 from stepwell.inputs import NOTHING, InputCodec, unchecked_input
-from stepwell.runtime.declared import hooks_of, polls_of, specs_of, triggered_by
+from stepwell.runtime.declared import hooks_of, looks_of, polls_of, specs_of, triggered_by
 from stepwell.runtime.dispatcher import Listening
 from stepwell.runtime.functions import duration_option, egress_option, retention_option, retry_option
 from stepwell.runtime.step import Step
@@ -128,6 +128,11 @@ class Registry:
     def schedules(self) -> tuple[ScheduleSpec, ...]:
         """What the workflows' triggers declare."""
         return tuple(self._schedules.values())
+
+    @property
+    def looks(self) -> tuple[str, ...]:
+        """Those of the schedules by which vendors are asked for what webhooks have not brought."""
+        return tuple(id for workflow in self._workflows.values() for id in looks_of(workflow))
 
     def bound(self, workflow: Workflow[..., Any] | str, value: Any) -> Bound:
         """The workflow with this input: the value of its one parameter, or a mapping of its parameters.

@@ -113,6 +113,17 @@ def _tell(schedule: Schedule, decision: Decision) -> None:
         log.warning("schedule '%s': %s", schedule.id, decision.note)
 
 
+async def start_first(store: Backend, schedule_id: str) -> None:
+    """Start an execution at once of a schedule that has never started any, unless it is paused; of many, one does."""
+    found = await store.catalog.schedule(schedule_id)
+    if found is None:
+        return
+    now, schedule = found
+    if schedule.last_at is None and schedule.paused_at is None:
+        decision = start_now(schedule, now)
+        await store.catalog.fire(schedule, decision, _executions(schedule, decision, now))
+
+
 async def start_one_now(store: Backend, schedule_id: str) -> ExecutionId:
     """Start an execution of the schedule at once, also of a paused one. Raises UnknownSchedule, NotAllowed."""
     for _ in range(MOST_TRIES):

@@ -7,7 +7,7 @@ from datetime import timedelta
 from stepwell.core.dispatching import TriggerSpec
 from stepwell.runtime.dispatcher import Dispatcher
 from stepwell.runtime.registry import Registry
-from stepwell.runtime.scheduler import Scheduler
+from stepwell.runtime.scheduler import Scheduler, start_first
 from stepwell.store.base import Backend
 
 
@@ -17,6 +17,8 @@ async def put_in_force(store: Backend, registry: Registry) -> None:
     specs = [TriggerSpec(name, one.workflow, one.pattern) for name, one in registry.listening.items()]
     await store.triggers.apply_triggers(specs, workflows=registry.names)
     await store.inbox.apply_hooks(registry.hooks, workflows=registry.names)
+    for look in registry.looks:  # the first one finds out where to begin: what gets lost from now on is found
+        await start_first(store, look)
 
 
 class Starters:

@@ -66,8 +66,6 @@ def own_server() -> Iterator[Server]:
 @contextmanager
 def synchronous_standby(primary: Server) -> Iterator[Server]:
     """A second server that has every commit of the first one before that is acknowledged, while the block runs."""
-    primary.set(wal_level="replica", max_wal_senders="4")
-    primary.restart(signal.SIGINT)
     with _reachable_folder() as folder:
         _copy(primary, folder / "data")
         with start_embedded(folder) as embedded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -191,6 +192,29 @@ async def test_connection_goes_back_clean_after_an_error(postgres: PostgresWorld
     async with postgres.store.transaction(session, is_async=is_async) as transaction:
         await transaction.commit(stored(started))
     assert await postgres.keys(started) == ["store"]
+
+
+async def test_step_that_is_cut_again_while_its_connection_goes_back_keeps_none(
+    postgres: PostgresWorld, is_async: bool
+) -> None:
+    """F35: more often than there are connections."""
+    session = await postgres.worker()
+
+    async def hang(begun: asyncio.Event) -> None:
+        async with postgres.store.transaction(session, is_async=is_async) as transaction:
+            await _execute(transaction, "select 1", is_async=is_async)
+            begun.set()
+            await asyncio.Event().wait()
+
+    for _ in range(transactions.MAX_CONNECTIONS + 1):
+        step = asyncio.create_task(hang(begun := asyncio.Event()))
+        async with asyncio.timeout(20):
+            await begun.wait()
+        step.cancel()
+        await asyncio.sleep(0)
+        step.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await step
 
 
 async def test_connection_is_waited_for_a_while_only(

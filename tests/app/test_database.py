@@ -119,6 +119,7 @@ def runtime_url(database_url: str) -> Iterator[str]:
 
 
 async def test_runtime_role_needs_no_ddl(runtime_url: str) -> None:
+    """The security table: database roles."""
     with psycopg.connect(runtime_url) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("create table stepwell.mine (id int)")
 

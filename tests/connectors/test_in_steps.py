@@ -95,6 +95,26 @@ async def test_connection_whose_delivery_started_the_execution_is_used_by_defaul
             assert await (await app.start(workflow, event(connection))).result() == f"Bearer t-{connection}"
 
 
+@pytest.mark.parametrize("connection", ["one", "two"])
+async def test_execution_acts_for_the_same_account_after_a_crash(lent: None, connection: str) -> None:
+    """F105: on whose behalf it runs is part of its input, and not of the process that accepted it."""
+    app = App()
+
+    @app.workflow
+    async def flow(event: WebhookEvent, step: Step) -> list[str]:
+        before = await step.run("before", Example().whoami)
+        await step.sleep("night", "8h")
+        return [before, await step.run("after", Example().whoami)]
+
+    async with running(app) as lab:
+        handle = await app.start(flow, event(connection))
+        await lab.settle()
+        await lab.crash()
+        await lab.advance("8h")
+
+        assert await handle.result() == [f"Bearer t-{connection}"] * 2
+
+
 async def test_workflow_started_by_no_delivery_has_no_default_connection(lent: None) -> None:
     app = App()
 

@@ -130,6 +130,7 @@ SHARED = [replace(ACME, connection=name, tenant=f"{name}.myshopify.com") for nam
 async def test_of_several_that_share_a_secret_the_tenant_decides_and_then_the_name(
     tenant: str, connection: str | None, belongs_to: str
 ) -> None:
+    """The security table: tenant confusion. A body can only choose among those whose secret has signed it."""
     office = Office(*SHARED)
 
     await office.receive(shopify(tenant=tenant), connection)

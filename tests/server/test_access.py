@@ -63,7 +63,7 @@ async def test_token_is_shown_once_and_never_again(any_app: App, caplog: pytest.
 
 
 async def test_audit_names_the_token_that_did_it(any_app: App) -> None:
-    """F105: who did it is stored with what was done, and is there after any crash."""
+    """F105; the security table: identity lost on recovery. Who did it is stored with what was done."""
     started = await any_app.start("wait")
     secret = (await any_app.create_token("ops-ann", "operate")).secret.reveal()
     async with client_of(any_app) as client:

@@ -1,4 +1,4 @@
-"""What a request may hold: bounded, in time, and strict JSON."""
+"""What a request may hold: bounded, in time, and strict JSON (the security table: DoS)."""
 
 from __future__ import annotations
 

@@ -152,6 +152,22 @@ async def test_form_answers_the_wait() -> None:
         assert [(one.actor, one.action) for one in await asked.app.audit(asked.handle.id)] == [("Ann", "answer")]
 
 
+@dataclass
+class Signed:
+    is_granted: bool
+    answered_by: str = ""
+
+
+async def test_who_has_answered_is_known_after_a_crash() -> None:
+    """F105: to the workflow, and to whoever looks."""
+    async with asking(Signed) as asked:
+        await asked.form(by="Ann", **{"f.is_granted": "true"})
+        await asked.lab.crash()
+
+        assert (await asked.handle.result())["answered_by"] == "Ann"
+        assert [one.actor for one in await asked.app.audit(asked.handle.id)] == ["Ann"]
+
+
 async def test_json_answers_the_wait() -> None:
     async with asking(Approval) as asked:
         answer = await asked.json({"is_granted": False}, "?by=deploy-bot")
@@ -192,6 +208,7 @@ async def test_second_answer_is_told_who_was_faster_and_when() -> None:
 
 @pytest.mark.parametrize("token", ["x", "%00", "..%2f", "A" * 22 + ".memory." + "A" * 43, "A" * 5_000])
 async def test_unknown_url_is_not_found(token: str) -> None:
+    """The security table: path traversal. The rest of the path is a token, and never the name of a file."""
     async with asking(Approval) as asked:
         assert (await asked.client.get(PATH + token)).status_code == 404
         assert (await asked.client.post(PATH + token, json={})).status_code == 404

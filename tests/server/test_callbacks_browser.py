@@ -1,4 +1,7 @@
-"""A real browser opens the pages: nothing that somebody wrote runs in it, and its own form is sent."""
+"""A real browser opens the pages: nothing that somebody wrote runs in it, and no page of another site changes anything.
+
+The security table: XSS, CSRF.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from html import escape
 from pathlib import Path
 from typing import Annotated, Any
 
+import httpx2
 import msgspec
 import pytest
 import uvicorn
@@ -20,7 +25,7 @@ from stepwell import App, Step
 from stepwell.server import pages
 from stepwell.server.serve import Server
 from stepwell.store.memory import MemoryStore
-from stepwell.testing import running
+from stepwell.testing import running, served
 from tests.server.test_callbacks import HOSTILE
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -57,7 +62,8 @@ async def opened(url: str, profile: Path) -> tuple[str, str]:
 
 
 @asynccontextmanager
-async def serving(app: App) -> AsyncIterator[None]:
+async def serving(app: App) -> AsyncIterator[str]:
+    """Its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         server = Server(app, listener)
@@ -65,7 +71,7 @@ async def serving(app: App) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(SECONDS):
                 await server.started.wait()
-            yield
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.stop()
             await serving
@@ -126,3 +132,31 @@ async def test_a_page_that_did_not_escape_would_be_found_and_stopped(tmp_path: P
     assert "careless" in page
     assert "<title>mine</title>" in page
     assert "Content Security Policy" in console
+
+
+async def test_form_of_another_site_starts_nothing(tmp_path: Path) -> None:
+    """Its body would do: the same one starts an execution when it does not come from a page of another site."""
+    app = App(MemoryStore())
+
+    @app.workflow
+    async def flow(note: str) -> None:
+        return None
+
+    async with running(app), serving(app) as ours:
+        target, body = f"{ours}/api/v1/executions", '{"workflow": "flow", "input": {"note": "="}}'
+        name, _, value = body.partition("=")
+        form = (
+            f'<form action="{target}" method="post" enctype="text/plain"><input name="{escape(name)}"'
+            f' value="{escape(value)}"></form><script>document.forms[0].submit()</script>'
+        )
+
+        async def evil(scope: Scope, receive: Receive, send: Send) -> None:
+            await HTMLResponse(form)(scope, receive, send)
+
+        async with served(evil) as theirs:
+            page, _ = await opened(theirs, tmp_path)
+        assert '"status":403' in page
+        assert await app.list() == []
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            answer = await client.post(target, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 201

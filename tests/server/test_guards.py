@@ -1,4 +1,7 @@
-"""Who is served without tokens, decided by facts of a request alone."""
+"""Who is served without tokens, decided by facts of a request alone.
+
+The security table: admin API open by default, CSRF.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every route against every scope, by the OpenAPI document: who may what."""
+"""Every route against every scope, by the OpenAPI document: who may what (the security table: read key may write)."""
 
 from __future__ import annotations
 

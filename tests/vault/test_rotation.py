@@ -1,4 +1,7 @@
-"""Keys change while everything goes on; old backups open as long as their keys are there."""
+"""Keys change while everything goes on; old backups open as long as their keys are there.
+
+The security table: credential encryption and key rotation.
+"""
 
 from __future__ import annotations
 

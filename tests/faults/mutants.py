@@ -10,24 +10,33 @@ from stepwell.store.statements import DEFAULT_SCHEMA, Statement
 
 Changes = dict[str, list[tuple[str, str]]]  # statement: (what it says, what the mutant says)
 
-_SESSION = ("select id from stepwell.worker where id = $1::uuid for key share", "select $1::uuid as id")
+_SERVER = "server_started_at = pg_postmaster_start_time()"
+_SESSION = (f"select id from stepwell.worker where id = $1::uuid and {_SERVER} for key share", "select $1::uuid as id")
 _OWNER = ("where (select x.owner from stepwell.execution x where x.id = n.execution_id)", "where me.id")
 _OWNER_OF_ONE = ("where (select x.owner from stepwell.execution x where x.id = $2::uuid)", "where me.id")
 
 # In time a worker hears that its session has ended, and stops by itself. A mutant that does not hear it needs no luck.
 _DEAF: Changes = {
     "beat": [
-        ("update stepwell.worker set expires_at = now() + $2::float8 * interval '1 second'\nwhere id = $1::uuid\n", ""),
+        (
+            "update stepwell.worker set expires_at = now() + $2::float8 * interval '1 second'\n"
+            f"where id = $1::uuid and {_SERVER}\n",
+            "",
+        ),
         ("returning array", "select array"),
         ("x.is_told", "x.is_told and $2::float8 > 0"),
     ],
     "claim": [
         (
-            "from stepwell.worker\n    where id = $1::uuid and expires_at > now() and (",
+            f"from stepwell.worker\n    where id = $1::uuid and {_SERVER} and expires_at > now()\n      and (",
             "from (select $1::uuid as id) w\n    where (",
         ),
         ("\n    for key share skip locked", ""),
-        ("exists (select from stepwell.worker where id = $1::uuid and expires_at > now())", "true"),
+        (
+            "exists (select from stepwell.worker\n"
+            f"                             where id = $1::uuid and {_SERVER} and expires_at > now())",
+            "true",
+        ),
     ],
 }
 
@@ -44,7 +53,7 @@ MUTANTS: dict[str, Changes] = {
         **_DEAF,
         "record": [
             ("select w.id from stepwell.worker w join stepwell.execution x on x.owner = w.id", "select $1::uuid as id"),
-            ("where w.id = $1::uuid and x.id = $2::uuid", ""),
+            (f"where w.id = $1::uuid and w.{_SERVER} and x.id = $2::uuid", ""),
             ("for key share of w for share of x", ""),
         ],
     },

@@ -96,7 +96,10 @@ class Heart:
     def _beat(self) -> bool:
         cancelling = self._pulse.beat()
         if cancelling is None:
-            self._tell(self._on_lost, LeaseLost("the lease ran out before it was extended"))
+            self._tell(
+                self._on_lost,
+                LeaseLost("the lease ran out before it was extended, or the database has another server now"),
+            )
             return False
         if cancelling:
             self._tell(self._on_cancelling, cancelling)

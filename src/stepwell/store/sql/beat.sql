@@ -1,5 +1,5 @@
 -- Extend a lease by the store's clock and say which owned executions are being cancelled or paused; no row: the session has ended.
 -- Locks: worker, not in conflict with writes in flight.
 update stepwell.worker set expires_at = now() + $2::float8 * interval '1 second'
-where id = $1::uuid
+where id = $1::uuid and server_started_at = pg_postmaster_start_time()
 returning array(select x.id from stepwell.execution x where x.owner = $1::uuid and x.is_told)

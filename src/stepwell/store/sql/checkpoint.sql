@@ -1,7 +1,7 @@
 -- Store checkpoints only: what nearly every flush is, at two thirds of its cost. See flush.sql for why it is safe.
 -- Locks: worker (shared).
 with me as materialized (
-    select id from stepwell.worker where id = $1::uuid for key share
+    select id from stepwell.worker where id = $1::uuid and server_started_at = pg_postmaster_start_time() for key share
 ), cp as (
     insert into stepwell.checkpoint (execution_id, key, kind, digest, is_failure, value)
     select n.execution_id, n.key, n.kind, n.digest, n.is_failure, n.value

@@ -28,7 +28,8 @@ with s as materialized (
     select id, set_config('synchronous_commit',
                           case when $9::boolean then 'off' else current_setting('synchronous_commit') end, true)
     from stepwell.worker
-    where id = $1::uuid and expires_at > now() and (exists (select from c) or exists (select from s))
+    where id = $1::uuid and server_started_at = pg_postmaster_start_time() and expires_at > now()
+      and (exists (select from c) or exists (select from s))
     for key share skip locked
 ), u as (
     update stepwell.execution x
@@ -45,7 +46,9 @@ select a.now, a.is_alive, a.next_due_at, a.reached, a.has_post, u.*, h.*, r.*
 from (
     select now() as now, (select max(due_at) from c) as reached,
            case when exists (select from c) or exists (select from s) then exists (select from me)
-                else exists (select from stepwell.worker where id = $1::uuid and expires_at > now()) end as is_alive,
+                else exists (select from stepwell.worker
+                             where id = $1::uuid and server_started_at = pg_postmaster_start_time() and expires_at > now())
+           end as is_alive,
            exists (select from stepwell.outbox) as has_post,
            case when (select count(*) from u) < $4::int then (
                select min(n.due_at) from unnest($2::text[]) as q(name) cross join lateral (

@@ -3,7 +3,7 @@
 -- alone here, too, and named as left; flush.sql does it, or says why not.
 -- Locks: worker (shared), execution in the order of the ids.
 with me as materialized (
-    select id from stepwell.worker where id = $1::uuid for key share
+    select id from stepwell.worker where id = $1::uuid and server_started_at = pg_postmaster_start_time() for key share
 ), cp as (
     insert into stepwell.checkpoint (execution_id, key, kind, digest, is_failure, value)
     select n.execution_id, n.key, n.kind, n.digest, n.is_failure, n.value

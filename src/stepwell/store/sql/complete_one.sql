@@ -5,7 +5,7 @@
 update stepwell.execution x
 set owner = null, crashes = 0, status = 'completed', due_at = null, finished_at = now(), result = $3::bytea,
     error = null, reason = null, failed_steps = null, paused_at = null, paused_by = null
-from (select id from stepwell.worker where id = $1::uuid for key share) me
+from (select id from stepwell.worker where id = $1::uuid and server_started_at = pg_postmaster_start_time() for key share) me
 where x.id = $2::uuid and x.owner is not distinct from me.id
   and x.cancel_requested_at is null and not x.is_called
   and not exists (select from stepwell.execution c where c.parent_id = x.id and c.is_called and c.finished_at is null)

@@ -1,9 +1,11 @@
 -- Store every checkpoint, failed attempt, child and outcome of one process. The session's row is held until commit: the
--- reaper must delete it first, so it waits for this write or this write finds nothing. Each row also asks that the session
--- still owns the execution (as a subquery, and with "is not distinct from", so that the planner can only look each row up by
--- its id: joined by owner it would read every execution of this worker for every row). An accepted cancel wins over any end,
--- because the caller was told so; an execution that would only stop for a while and has not been told yet is due now, and so
--- is one that has returned, but has something to undo (`is_undoable`).
+-- reaper must delete it first, so it waits for this write or this write finds nothing. A session ends with the server
+-- that it was opened on: one that follows may lack what this process took for stored, and nothing may be built on that.
+-- Each row also asks that the session still owns the execution (as a subquery, and with "is not distinct from", so that
+-- the planner can only look each row up by its id: joined by owner it would read every execution of this worker for
+-- every row). An accepted cancel wins over any end, because the caller was told so; an execution that would only stop
+-- for a while and has not been told yet is due now, and so is one that has returned, but has something to undo
+-- (`is_undoable`).
 -- A pass that would wait is due now, too, if `signals` has moved since it was claimed: what it waits for may have come.
 -- The end of a called child lets its parent go on; what a parent has called and, completed or cancelled, waits for no longer
 -- is asked to be cancelled (a failed one may be retried, and then asks for its children again). Where there are such
@@ -12,7 +14,7 @@
 -- join of CTEs is quadratic on our connections.
 -- Locks: worker (shared), execution in the order of the ids.
 with me as materialized (
-    select id from stepwell.worker where id = $1::uuid for key share
+    select id from stepwell.worker where id = $1::uuid and server_started_at = pg_postmaster_start_time() for key share
 ), cp as (
     insert into stepwell.checkpoint (execution_id, key, kind, digest, is_failure, value)
     select n.execution_id, n.key, n.kind, n.digest, n.is_failure, n.value

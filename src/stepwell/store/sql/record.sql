@@ -3,7 +3,7 @@
 -- Locks: worker (shared), execution (shared).
 with me as materialized (
     select w.id from stepwell.worker w join stepwell.execution x on x.owner = w.id
-    where w.id = $1::uuid and x.id = $2::uuid
+    where w.id = $1::uuid and w.server_started_at = pg_postmaster_start_time() and x.id = $2::uuid
     for key share of w for share of x
 )
 insert into stepwell.checkpoint (recorded_at, execution_id, key, kind, digest, is_failure, value)

@@ -12,12 +12,12 @@ from datetime import timedelta
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from stepwell import App, DatabaseUnavailable, Step, current_step
 from stepwell.runtime.shift import WorkerSettings
-from tests.app.own_server import Server, own_server, synchronous_standby
 from tests.databases import drop_database
+from tests.own_server import Server, own_server
 
 LEASE = timedelta(milliseconds=900)  # so that what a dead session owned is free within a second
 LIMIT = "60s"
@@ -112,21 +112,6 @@ async def test_worker_and_waiting_callers_outlive_cut_connections(server: Server
             connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = 'outage'")
 
     await under_load(app, Progress(), [cut] * 4, executions=40, steps=50)
-
-
-async def test_acknowledged_work_outlives_a_failover_to_a_synchronous_standby() -> None:
-    """F28, F29: the primary dies under load, and everybody finds the new one by the URL that names both."""
-    with own_server() as primary, synchronous_standby(primary) as standby:
-
-        def fail_over() -> None:
-            primary.stop(signal.SIGQUIT)
-            with psycopg.connect(standby.url, autocommit=True) as connection:
-                connection.execute("select pg_promote()")
-
-        hosts = [conninfo_to_dict(server.url)["host"] for server in (primary, standby)]
-        both = {"host": ",".join(map(str, hosts)), "port": "5432,5432", "target_session_attrs": "read-write"}
-        async with App(make_conninfo(primary.url, **both)) as app:
-            await under_load(app, Progress(), [fail_over], executions=40, steps=20)
 
 
 async def test_sleep_that_falls_due_while_the_server_is_down_fires(server: Server, app: App) -> None:

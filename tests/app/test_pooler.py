@@ -18,8 +18,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from stepwell import App, ExecutionFailed, Permanent, Retry, Step
-from tests.app.own_server import own_server
 from tests.app.test_transactions import insert
+from tests.own_server import own_server
 
 PORT = 6432  # a name for the socket, no port
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")

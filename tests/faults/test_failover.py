@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from stepwell import UnknownExecution
-from stepwell.store.embedded import EmbeddedServer, start_embedded
 from stepwell.store.migrate import migrate
 from tests.faults.harness import Site
 from tests.faults.invariants import violations
 from tests.faults.processes import SECONDS
-from tests.store.embedded.processes import server_pid, wait_for_exit
+from tests.own_server import Server, own_server, standby_of
 
 LEASE = 1.0
-NOT_COPIED = ("postmaster.*", ".s.PGSQL.*")  # what belongs to the process
 
 
 class Pair:
     """A server and its standby, which gets every commit by streaming replication."""
 
-    def __init__(self, primary: EmbeddedServer, standby: EmbeddedServer) -> None:
+    def __init__(self, primary: Server, standby: Server) -> None:
         self.primary, self.standby = primary, standby
+        _until(primary, "select exists (select from pg_stat_replication where state = 'streaming')")
 
     @property
     def url(self) -> str:
@@ -43,63 +39,21 @@ class Pair:
 
     def wait_for_standby(self) -> None:
         """From now on a commit is acknowledged when the standby has it, too."""
-        _set(self.primary, "synchronous_standby_names", "*")
+        self.primary.set(synchronous_standby_names="*")
 
     def cut(self) -> None:
         """From now on the standby, which has everything, gets nothing, and nobody waits for it."""
         _until(self.primary, "select replay_lsn >= pg_current_wal_insert_lsn() from pg_stat_replication")
-        _set(self.standby, "primary_conninfo", "")
+        self.standby.set(primary_conninfo="")
         _until(self.standby, "select not exists (select from pg_stat_wal_receiver)")
 
     def fail_over(self) -> None:
-        pid = server_pid(self.primary.folder)
-        os.kill(pid, signal.SIGKILL)
-        wait_for_exit(pid)
+        self.primary.stop(signal.SIGKILL)
         with psycopg.connect(self.standby.url, autocommit=True) as connection:
             connection.execute("select pg_promote()")
 
 
-@contextmanager
-def paired(folder: Path) -> Iterator[Pair]:
-    for name in ("primary", "standby"):
-        (folder / name).mkdir()
-        (folder / name).chmod(0o755)  # root's servers run as another user, who has to get in, and to the other one
-    with start_embedded(folder / "primary") as primary:
-        with psycopg.connect(primary.url, autocommit=True) as connection:
-            connection.execute("select pg_backup_start('standby', true)")
-            _copy(primary.folder, folder / "standby")
-            label = connection.execute("select labelfile from pg_backup_stop(false)").fetchone()
-        assert label is not None
-        _make_standby(folder / "standby", str(label[0]), of=primary)
-        with start_embedded(folder / "standby") as standby:
-            _until(primary, "select exists (select from pg_stat_replication where state = 'streaming')")
-            yield Pair(primary, standby)
-
-
-def _copy(folder: Path, to: Path) -> None:
-    subprocess.run(["cp", "-a", folder / "data", to / "data"], check=True)
-    for name in NOT_COPIED:
-        for file in (to / "data").glob(name):
-            file.unlink()
-
-
-def _make_standby(folder: Path, label: str, *, of: EmbeddedServer) -> None:
-    owner = (folder / "data").stat()
-    source = make_conninfo(of.url, dbname=None)
-    for name, text in (("backup_label", label), ("standby.signal", "")):
-        (folder / "data" / name).write_text(text)
-        os.chown(folder / "data" / name, owner.st_uid, owner.st_gid)
-    with (folder / "data" / "postgresql.auto.conf").open("a") as settings:
-        settings.write(f"primary_conninfo = '{source}'\n")
-
-
-def _set(server: EmbeddedServer, name: str, value: str) -> None:
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(f"alter system set {name} = '{value}'".encode())
-        connection.execute("select pg_reload_conf()")
-
-
-def _until(server: EmbeddedServer, question: str) -> None:
+def _until(server: Server, question: str) -> None:
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(f"set statement_timeout = '{SECONDS:.0f}s'".encode())
         while connection.execute(question.encode()).fetchone() != (True,):
@@ -108,11 +62,8 @@ def _until(server: EmbeddedServer, question: str) -> None:
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
-    with TemporaryDirectory(prefix="stepwell-tests-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        with paired(folder) as pair:
-            yield pair
+    with own_server() as primary, standby_of(primary) as standby:
+        yield Pair(primary, standby)
 
 
 @asynccontextmanager

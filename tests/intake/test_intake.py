@@ -16,10 +16,10 @@ from stepwell.core.model import EVERYTHING, ExecutionId
 from stepwell.sources import SOURCES, Request, sign
 from stepwell.store.migrate import migrate
 from stepwell.store.postgres import PostgresStore
-from tests.app.own_server import own_server
 from tests.inbox.office import ORDERS, OTHER, SECRET, shopify
 from tests.intake.conftest import Serve
 from tests.intake.vendors import SECONDS, Answer, Sender, head
+from tests.own_server import own_server
 
 LIMIT = SOURCES["shopify"].max_body_bytes
 ALL = HookSpec("all", "order", "default", "event", "generic", ("*",))

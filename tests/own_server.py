@@ -64,12 +64,11 @@ def own_server() -> Iterator[Server]:
 
 
 @contextmanager
-def synchronous_standby(primary: Server) -> Iterator[Server]:
-    """A second server that has every commit of the first one before that is acknowledged, while the block runs."""
+def standby_of(primary: Server) -> Iterator[Server]:
+    """A second server that gets every commit of the first one, while the block runs."""
     with _reachable_folder() as folder:
         _copy(primary, folder / "data")
         with start_embedded(folder) as embedded:
-            primary.set(synchronous_standby_names="*")
             yield Server(embedded)
 
 

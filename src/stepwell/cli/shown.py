@@ -52,6 +52,13 @@ def step_document(record: StepRecord) -> dict[str, Any]:
 # --- for people ---------------------------------------------------------------------------------------------------
 
 
+def standing(status: Status, why: str | None) -> str:
+    """An execution's status and why it is there, in one line."""
+    if why is None:
+        return str(status)
+    return why if why.startswith(f"{status} ") else f"{status}: {why}"
+
+
 def outcome(record: StepRecord) -> tuple[str, str]:
     """(what happened, to which step and with what): a line of news."""
     if record.kind == Kind.SLEEP:

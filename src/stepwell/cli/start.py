@@ -95,6 +95,8 @@ async def _start(
 
 async def _show_started(app: App, workflow: str, handle: Handle[Any], *, as_json: bool) -> None:
     """The id at once: it is accepted, whatever becomes of the look at it."""
+    from stepwell.cli.shown import standing
+
     if as_json:
         show_json({"id": handle.id, "workflow": workflow, "is_new": handle.is_new})
         return
@@ -103,7 +105,7 @@ async def _show_started(app: App, workflow: str, handle: Handle[Any], *, as_json
     if not handle.is_new:
         note(f"this key had an execution already, nothing new was started; it is {execution.status}")
     elif execution.why is not None and not execution.status.is_final:
-        note(f"{execution.status}: {execution.why}")
+        note(standing(execution.status, execution.why))
 
 
 async def _watch(app: App, handle: Handle[Any], *, as_json: bool) -> None:

@@ -94,12 +94,12 @@ def _show_line(execution: Execution, news: News) -> None:
 
 def _line(news: News) -> str:
     from stepwell.app.follow import Counted, Ended, Stepped, Waits
-    from stepwell.cli.shown import outcome
+    from stepwell.cli.shown import outcome, standing
     from stepwell.cli.watching import Changed, ItemsIn, SteppedIn
 
     match news:
         case Changed(execution) | Ended(execution):
-            return f"{execution.status}{f': {execution.why}' if execution.why else ''}"
+            return standing(execution.status, execution.why)
         case SteppedIn(_, record) | Stepped(record):
             return "  ".join(outcome(record))
         case ItemsIn(_, map_key, items) | Counted(map_key, items):

@@ -13,16 +13,21 @@ MAX_TAGS = 50
 
 def checked_text(option: str, value: str) -> str:
     """Text that the database can store and index. Raises InvalidOption."""
-    if not isinstance(value, str):
-        raise InvalidOption(f"{option} {value!r:.100} is no text")
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        raise InvalidOption(f"{option} {value!r:.100} has a lone surrogate, which is no character") from None
+    size = text_bytes(option, value)
     if not value or len(value) > MAX_KEY_LENGTH or size > MAX_KEY_BYTES or "\0" in value:
         limits = f"1 to {MAX_KEY_LENGTH} characters in {MAX_KEY_BYTES:,} bytes"
         raise InvalidOption(f"{option} {value!r:.100}: use {limits}, without NUL")
     return value
+
+
+def text_bytes(option: str, value: object) -> int:
+    """How many bytes the text takes. Raises InvalidOption for what is none, or none that can be encoded."""
+    if not isinstance(value, str):
+        raise InvalidOption(f"{option} {value!r:.100} is no text")
+    try:
+        return len(value.encode())
+    except UnicodeEncodeError:
+        raise InvalidOption(f"{option} {value!r:.100} has a lone surrogate, which is no character") from None
 
 
 def checked_tags(tags: Sequence[str]) -> tuple[str, ...]:

@@ -147,10 +147,7 @@ def _shape(function: Any) -> Shape:
         return Shape(is_async=True, codec=function.output)
     if not callable(function):
         raise InvalidOption(f"{function!r:.100} is no function that a step could run")
-    inner: Any = function
-    while isinstance(inner, partial):
-        inner = inner.func
-    return Shape(is_async_function(inner), result_codec(inner))
+    return Shape(is_async_function(function), result_codec(function))
 
 
 def is_async_function(function: Any) -> bool:

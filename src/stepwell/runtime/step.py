@@ -116,8 +116,8 @@ class Step:
         """The results of `function(item)` for every item, in their order; each item is stored by itself.
 
         The function may be a workflow: each item is then the input of a child (see call). At most `concurrency` items
-        run at once. A pass that was cut goes on with the items that are not stored. Once an
-        item has used up its attempts no more are begun, and when those under way have ended, its StepFailed is raised.
+        run at once. A pass that was cut goes on with the items that are not stored. Once an item has used up its
+        attempts no more are begun, and when those under way have ended, its StepFailed is raised.
         """
         key = self._pass.key(name)
         is_child = is_workflow(function)

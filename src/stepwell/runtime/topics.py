@@ -15,6 +15,7 @@ from stepwell.core.failure import Failure
 from stepwell.core.model import Checkpoint, Elsewhere, Event, Kind, Look
 from stepwell.core.moments import aware
 from stepwell.core.payload import WRAPPING_BYTES, pack, unpack
+from stepwell.core.texts import text_bytes
 from stepwell.errors import Diverged, InvalidOption, InvalidValue
 from stepwell.runtime.outages import outlast
 
@@ -66,7 +67,7 @@ def event_wait(name: str, *, key: str | None, type: Any, since: datetime | Durat
     return EventWait(checked_event(name), checked_event_key(key), codec_for(type), _since(name, since))
 
 
-def checked_event(name: object) -> str:
+def checked_event(name: str) -> str:
     """The name of an event. Raises InvalidOption."""
     return _checked("event", name, MAX_EVENT_BYTES)
 
@@ -81,13 +82,8 @@ def checked_event_id(id: str | None) -> str | None:
     return None if id is None else _checked("event id", id, MAX_ID_BYTES)
 
 
-def _checked(what: str, value: object, limit_bytes: int) -> str:
-    if not isinstance(value, str):
-        raise InvalidOption(f"{what} {value!r:.100} is no text")
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        raise InvalidOption(f"{what} {value!r:.100} has a lone surrogate, which is no character") from None
+def _checked(what: str, value: str, limit_bytes: int) -> str:
+    size = text_bytes(what, value)
     if not value or size > limit_bytes or "\0" in value:
         raise InvalidOption(f"{what} {value!r:.100}: use 1 to {limit_bytes:,} bytes, without NUL")
     return value

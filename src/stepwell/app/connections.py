@@ -15,6 +15,7 @@ from stepwell.errors import InvalidOption, NotYet, StepwellError
 from stepwell.running import connected
 
 if TYPE_CHECKING:
+    from stepwell.vault.keeping import Keeping
     from stepwell.vault.rotation import Rotated
 
 NOTHING: Mapping[str, str] = {}
@@ -85,11 +86,18 @@ async def lent(accounts: Accounts) -> AsyncIterator[None]:
         connected.reset(before)
 
 
-class ConnectionCalls:
-    """What can be done to connections. No answer shows a secret."""
+class _Calls:
+    """Calls about accounts; the first one opens the App."""
 
     def __init__(self, accounts: Callable[[], Awaitable[Accounts]]) -> None:
         self._accounts = accounts
+
+    async def _keeping(self) -> Keeping:
+        return (await self._accounts()).keeping
+
+
+class ConnectionCalls(_Calls):
+    """What can be done to connections. No answer shows a secret."""
 
     async def add(
         self,
@@ -106,32 +114,32 @@ class ConnectionCalls:
         One whose application asks for a person's consent can be used after `authorise` and `complete`. Raises
         InvalidOption when the name is taken, UnknownApplication.
         """
-        return await (await self._accounts()).keeping.add(
+        return await (await self._keeping()).add(
             name, connector, application=application, settings=settings, secrets=secrets, hook_secrets=hook_secrets
         )
 
     async def list(self) -> Sequence[ConnectionInfo]:
         """All, by their names."""
-        return await (await self._accounts()).keeping.list()
+        return await (await self._keeping()).list()
 
     async def get(self, name: str) -> ConnectionInfo:
         """One. Raises UnknownConnection."""
-        return await (await self._accounts()).keeping.get(name)
+        return await (await self._keeping()).get(name)
 
     async def change(self, name: str, settings: Mapping[str, str | None]) -> ConnectionInfo:
         """Set these settings, remove those that are None; the others stay. Raises UnknownConnection."""
-        return await (await self._accounts()).keeping.change(name, settings)
+        return await (await self._keeping()).change(name, settings)
 
     async def rotate(self, name: str, secrets: Mapping[str, str]) -> ConnectionInfo:
         """Set these secrets; the others stay. What waits for the connection goes on. Raises UnknownConnection."""
-        return await (await self._accounts()).keeping.rotate(name, secrets)
+        return await (await self._keeping()).rotate(name, secrets)
 
     async def rotate_hook_secret(self, name: str, secret: str | None, *, keep: int = 1) -> ConnectionInfo:
         """Verify webhooks by this secret, and still by so many before it. With None and `keep` older ones are dropped.
 
         Raises UnknownConnection, InvalidOption.
         """
-        return await (await self._accounts()).keeping.rotate_hook_secret(name, secret, keep=keep)
+        return await (await self._keeping()).rotate_hook_secret(name, secret, keep=keep)
 
     async def test(self, name: str) -> ConnectionInfo:
         """Try the credentials, and note what that has met: `checked_at`, `check_error`. Raises UnknownConnection."""
@@ -165,22 +173,19 @@ class ConnectionCalls:
 
     async def enable(self, name: str) -> ConnectionInfo:
         """Let it be used, or tried, again; what waits for it goes on. Raises UnknownConnection."""
-        return await (await self._accounts()).keeping.set_status(name, ConnectionStatus.OK)
+        return await (await self._keeping()).set_status(name, ConnectionStatus.OK)
 
     async def disable(self, name: str) -> ConnectionInfo:
         """Let nothing use it: steps that need it park, its webhooks are refused. Raises UnknownConnection."""
-        return await (await self._accounts()).keeping.set_status(name, ConnectionStatus.DISABLED)
+        return await (await self._keeping()).set_status(name, ConnectionStatus.DISABLED)
 
     async def remove(self, name: str) -> None:
         """Forget it, with its credentials. Raises UnknownConnection."""
-        await (await self._accounts()).keeping.remove(name)
+        await (await self._keeping()).remove(name)
 
 
-class ApplicationCalls:
+class ApplicationCalls(_Calls):
     """What can be done to applications. No answer shows a secret."""
-
-    def __init__(self, accounts: Callable[[], Awaitable[Accounts]]) -> None:
-        self._accounts = accounts
 
     async def add(
         self,
@@ -195,16 +200,16 @@ class ApplicationCalls:
 
         Raises InvalidOption when the name is taken, or something is missing.
         """
-        keeping = (await self._accounts()).keeping
+        keeping = await self._keeping()
         return await keeping.add_application(name, connector, kind=_kind(kind), settings=settings, secrets=secrets)
 
     async def list(self) -> Sequence[ApplicationInfo]:
         """All, by their names."""
-        return await (await self._accounts()).keeping.applications()
+        return await (await self._keeping()).applications()
 
     async def get(self, name: str) -> ApplicationInfo:
         """One. Raises UnknownApplication."""
-        return await (await self._accounts()).keeping.application(name)
+        return await (await self._keeping()).application(name)
 
     async def change(
         self, name: str, *, settings: Mapping[str, str] = NOTHING, secrets: Mapping[str, str] = NOTHING
@@ -213,19 +218,16 @@ class ApplicationCalls:
 
         Raises UnknownApplication.
         """
-        keeping = (await self._accounts()).keeping
+        keeping = await self._keeping()
         return await keeping.change_application(name, settings=settings, secrets=secrets)
 
     async def remove(self, name: str) -> None:
         """Forget it. Raises UnknownApplication; InvalidOption while connections belong to it."""
-        await (await self._accounts()).keeping.remove_application(name)
+        await (await self._keeping()).remove_application(name)
 
 
-class KeyCalls:
+class KeyCalls(_Calls):
     """What can be done with the keys that encrypt credentials."""
-
-    def __init__(self, accounts: Callable[[], Awaitable[Accounts]]) -> None:
-        self._accounts = accounts
 
     async def list(self) -> Sequence[KeyInfo]:
         """The keys of this process, the newest first, then those that stored values still need and it has not."""

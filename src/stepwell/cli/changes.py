@@ -47,6 +47,9 @@ class Change:
     told: Callable[[Any], str]
 
 
+by_option = click.option("--by", metavar="NAME", help="Who does it, for the audit. [default: you, on this host]")
+
+
 def change_options(command: F) -> F:
     """Ids, or the options of `list`; --dry-run, --yes, --by. The command gets them as `which` and `by`."""
 
@@ -55,7 +58,7 @@ def change_options(command: F) -> F:
     @click.option("--text", help="Only those that `search` finds by these words.")
     @click.option("--dry-run", "is_dry_run", is_flag=True, help="Only count those that the options mean.")
     @click.option("--yes", "is_sure", is_flag=True, help="Do it without asking.")
-    @click.option("--by", metavar="NAME", help="Who does it, for the audit. [default: you, on this host]")
+    @by_option
     @output_options()
     @database_options
     @functools.wraps(command)

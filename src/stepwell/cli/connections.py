@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from stepwell.cli.exits import FAILED
-from stepwell.cli.given import ask, read_one, secret_options, secrets_of, setting_option, settings_of
+from stepwell.cli.given import (
+    ask,
+    hook_secret_option,
+    read_one,
+    secret_options,
+    secrets_of,
+    setting_option,
+    settings_of,
+)
 from stepwell.cli.options import Target, database_options, output_options
 from stepwell.cli.output import Cell, Row, note, show_fields, show_json, show_one, show_table
 from stepwell.core.vault import ConnectionStatus
@@ -34,7 +42,7 @@ def command() -> None:
 @click.option("--application", metavar="NAME", help="The application it belongs to.")
 @setting_option
 @secret_options
-@click.option("--hook-secret-from", metavar="SOURCE", help="What its webhooks are signed with: env:, file: or -.")
+@hook_secret_option
 @output_options()
 @database_options
 def add(
@@ -157,7 +165,7 @@ def change(name: str, target: Target, settings: Sequence[str], removed: Sequence
 @command.command("rotate")
 @click.argument("name")
 @secret_options
-@click.option("--hook-secret-from", metavar="SOURCE", help="What its webhooks are signed with: env:, file: or -.")
+@hook_secret_option
 @click.option("--keep", type=click.IntRange(0), default=1, show_default=True, help="Older ones that still verify.")
 @output_options()
 @database_options

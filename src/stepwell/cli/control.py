@@ -8,7 +8,7 @@ from uuid import UUID
 
 import click
 
-from stepwell.cli.changes import Change, Which, carry_out, change_options
+from stepwell.cli.changes import Change, Which, by_option, carry_out, change_options
 from stepwell.cli.options import Target, database_options, output_options
 from stepwell.cli.output import show_one
 from stepwell.core.status import Status
@@ -149,7 +149,7 @@ def _json(option: str, text: str) -> Any:
 @click.argument("step")
 @click.option("--value", metavar="JSON", help="It happened, and this is what it made.")
 @click.option("--repeat", is_flag=True, help="It did not happen: do it again.")
-@click.option("--by", metavar="NAME", help="Who does it, for the audit. [default: you, on this host]")
+@by_option
 @output_options()
 @database_options
 def resolve(

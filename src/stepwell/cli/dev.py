@@ -34,7 +34,7 @@ GRACE = "5s"  # a step that takes longer is cut and runs again: nobody waits lon
 @click.option(
     "--port", type=click.IntRange(0, 65_535), help="Port of its HTTP API. [default: 8300, or a free one if it is taken]"
 )
-@click.option("--log-level", type=click.Choice(logs.LEVELS), default="info", show_default=True, help="What to log.")
+@logs.level_option
 @output_options("Log as JSON lines.")
 @database_options
 def command(

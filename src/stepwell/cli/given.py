@@ -42,6 +42,11 @@ secret_options = several(
 )
 
 
+hook_secret_option = click.option(
+    "--hook-secret-from", metavar="SOURCE", help="What its webhooks are signed with: env:, file: or -."
+)
+
+
 def settings_of(given: Iterable[str]) -> dict[str, str]:
     """The settings of --set."""
     return dict(_pair("--set", text) for text in given)

@@ -7,9 +7,17 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+import click
+
 from stepwell.cli.output import clean
 
-LEVELS = ("debug", "info", "warning", "error")
+level_option = click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="What to log.",
+)
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 

@@ -37,7 +37,7 @@ log = logging.getLogger("stepwell.serve")
     metavar="ADDRESS",
     help="Believe this proxy's X-Forwarded headers; can be repeated. [default: nobody's]",
 )
-@click.option("--log-level", type=click.Choice(logs.LEVELS), default="info", show_default=True, help="What to log.")
+@logs.level_option
 @until_stdin_closes_option
 @output_options("Log as JSON lines.")
 @database_options

@@ -43,7 +43,7 @@ IDLE_THREAD_SECONDS = 0.2  # within this, threads that have nothing to do have e
 @click.option(
     "--lease", metavar="TIME", callback=to_duration, help="Silence after which it counts as dead. [default: 4.5s]"
 )
-@click.option("--log-level", type=click.Choice(logs.LEVELS), default="info", show_default=True, help="What to log.")
+@logs.level_option
 @until_stdin_closes_option
 @click.option("--http", metavar="HOST:PORT", help="Also serve the HTTP API there; fd:NUMBER is a socket opened for it.")
 @output_options("Log as JSON lines.")

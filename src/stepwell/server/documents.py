@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from stepwell.app.payloads import as_json
-from stepwell.core import accounts, callbacks, model, tokens, webhooks
+from stepwell.core import accounts, callbacks, dispatching, model, tokens, webhooks, workers
 from stepwell.core import schedule as schedules
 from stepwell.core.payload import unpack
 from stepwell.core.status import Status
@@ -216,6 +216,22 @@ def schedule(one: schedules.Schedule) -> Schedule:
     )
 
 
+class Trigger(msgspec.Struct):
+    """A trigger by events. `waiting` events are not decided yet; `error` is what its code raised about the latest."""
+
+    id: str
+    workflow: str
+    pattern: str
+    is_declared: bool
+    waiting: int
+    error: str | None
+
+
+def trigger(one: dispatching.EventTrigger) -> Trigger:
+    """What it starts, and how far it has come."""
+    return _document(Trigger, one)
+
+
 class Hook(msgspec.Struct):
     """A trigger by webhooks. In `types`, `*` stands for any text; without a `connection` it takes those of all."""
 
@@ -253,6 +269,30 @@ class Delivery(msgspec.Struct, kw_only=True):
 def delivery(one: webhooks.Delivery) -> Delivery:
     """As a listing has it."""
     return _document(Delivery, one, executions=list(one.executions))
+
+
+# --- who runs them ------------------------------------------------------------------------------------------------
+
+
+class Worker(msgspec.Struct):
+    """A worker process. One that is not alive was not heard of for longer than its lease.
+
+    `workflows` has each version as well, as in pay@2; `running` counts the executions that it holds.
+    """
+
+    name: str
+    workflows: list[str]
+    queues: list[str]
+    is_idle: bool
+    started_at: datetime
+    expires_at: datetime
+    is_alive: bool
+    running: int
+
+
+def worker(one: workers.WorkerRecord) -> Worker:
+    """What it has, and how much it runs."""
+    return _document(Worker, one, workflows=list(one.workflows), queues=list(one.queues))
 
 
 # --- accounts, and who may use the API ----------------------------------------------------------------------------

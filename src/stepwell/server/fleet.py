@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 
 from stepwell.core.tokens import Scope
 from stepwell.runtime import registry
+from stepwell.server import documents
 from stepwell.server.routes import Call, Route
 
 
@@ -59,45 +58,15 @@ async def list_queues(call: Call) -> Queues:
     return Queues([Queue(name, alive.count(name)) for name in sorted({*alive, *call.app.registry.queues})])
 
 
-class Worker(msgspec.Struct):
-    """A worker process. One that is not alive was not heard of for longer than its lease.
-
-    `workflows` has each version as well, as in pay@2; `running` counts the executions that it holds.
-    """
-
-    name: str
-    workflows: list[str]
-    queues: list[str]
-    is_idle: bool
-    started_at: datetime
-    expires_at: datetime
-    is_alive: bool
-    running: int
-
-
 class Workers(msgspec.Struct):
     """Worker processes by their names."""
 
-    workers: list[Worker]
+    workers: list[documents.Worker]
 
 
 async def list_workers(call: Call) -> Workers:
     """List the worker processes: what each has, and how much it runs."""
-    return Workers(
-        [
-            Worker(
-                one.name,
-                list(one.workflows),
-                list(one.queues),
-                one.is_idle,
-                one.started_at,
-                one.expires_at,
-                one.is_alive,
-                one.running,
-            )
-            for one in await call.app.workers()
-        ]
-    )
+    return Workers([documents.worker(one) for one in await call.app.workers()])
 
 
 ROUTES = (

@@ -51,27 +51,15 @@ async def run_schedule(call: Call, schedule: Text) -> Answer[Ran]:
     return Answer(Ran(handle.id, schedule))
 
 
-class Trigger(msgspec.Struct):
-    """A trigger by events. `waiting` events are not decided yet; `error` is what its code raised about the latest."""
-
-    id: str
-    workflow: str
-    pattern: str
-    is_declared: bool
-    waiting: int
-    error: str | None
-
-
 class Triggers(msgspec.Struct):
     """Triggers by their ids."""
 
-    triggers: list[Trigger]
+    triggers: list[documents.Trigger]
 
 
 async def list_triggers(call: Call) -> Triggers:
     """List what events start."""
-    found = await call.app.triggers()
-    return Triggers([Trigger(*(getattr(one, name) for name in Trigger.__struct_fields__)) for one in found])
+    return Triggers([documents.trigger(one) for one in await call.app.triggers()])
 
 
 _KNOWN = (InvalidOption, UnknownSchedule)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypedDict, get_type_hints
 from uuid import UUID
 
 from stepwell.app.checks import checked_status, execution_id_of, optional_text
 from stepwell.core.model import Filter
+from stepwell.core.moments import aware
 from stepwell.core.search import MAX_WORDS, ids_like, words_of
 from stepwell.core.status import Status
 from stepwell.core.texts import checked_tags, checked_text
@@ -68,14 +69,7 @@ def _statuses(given: Status | str | Sequence[Status | str] | None) -> tuple[Stat
 
 
 def _moment(option: str, value: datetime | None) -> datetime | None:
-    if value is None:
-        return None
-    if not isinstance(value, datetime) or value.utcoffset() is None:
-        raise InvalidOption(f"{option} is {value!r:.100}; give a datetime with a time zone")
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:  # year 0 or 10,000, seen from another zone (F78)
-        raise InvalidOption(f"{option} is {value.isoformat()}, which is no time in UTC") from None
+    return None if value is None else aware(option, value)
 
 
 def _searchable(text: str | None) -> str | None:

@@ -8,8 +8,10 @@ from stepwell.errors import InvalidOption
 
 
 def aware(name: str, at: datetime) -> datetime:
-    """The same time in UTC. Raises InvalidOption unless it says its zone, and UTC has it."""
-    if at.tzinfo is None:
+    """The same time in UTC. Raises InvalidOption unless it is one that says its zone, and UTC has it."""
+    if not isinstance(at, datetime):
+        raise InvalidOption(f"'{name}': {at!r:.100} is no datetime; give one with a time zone")
+    if at.utcoffset() is None:
         raise InvalidOption(f"'{name}': {at!r} has no time zone; say which, as in datetime.now(UTC)")
     try:
         return at.astimezone(UTC)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from stepwell.app.accounts import Accounts
 from stepwell.app.application import App
 from stepwell.core.model import ExecutionId
+from stepwell.core.moments import aware
 from stepwell.errors import ExecutionCancelled, ExecutionFailed, InvalidOption
 from stepwell.runtime.shift import WorkerSettings
 from stepwell.runtime.starters import put_in_force
@@ -38,11 +39,9 @@ class World:
         first_id: ExecutionId | None = None,
         crash_at: CrashPoint | None = None,
     ) -> None:
-        if now is not None and now.tzinfo is None:
-            raise InvalidOption(f"now: {now!r} has no time zone; say which, as in datetime(2030, 1, 1, tzinfo=UTC)")
         self.app = app
         self.journal = Journal(crash_at)
-        began_at = (now or datetime.now(UTC)).astimezone(UTC)
+        began_at = datetime.now(UTC) if now is None else aware("now", now)
         self.store = LabStore(now=began_at, journal=self.journal, first_id=first_id)
         self.bodies = Bodies()
         self._accounts = Accounts(self.store, is_embedded=False, is_memory=True)

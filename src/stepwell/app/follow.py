@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
-from stepwell.app.outline import outline_of
+from stepwell.app.outline import Seen, outline_of
 from stepwell.client import Client
 from stepwell.core.model import Execution, ExecutionId, StepRecord
 from stepwell.core.status import Status
@@ -61,10 +61,15 @@ async def follow(client: Client, execution_id: ExecutionId) -> AsyncIterator[New
                 yield Ended(ending.result())
                 return
             took = time.monotonic() - began
-            pause = SHORTEST_PAUSE if news else min(max(pause, SHORTEST_PAUSE) * 2, LONGEST_PAUSE)
-            pause = max(pause, took / SHARE)
+            pause = next_pause(pause, took, has_news=bool(news))
     finally:
         ending.cancel()
+
+
+def next_pause(pause: float, took: float, *, has_news: bool) -> float:
+    """Seconds until the next look, after a pause and a look that took so long."""
+    longer = SHORTEST_PAUSE if has_news else min(max(pause, SHORTEST_PAUSE) * 2, LONGEST_PAUSE)
+    return max(longer, took / SHARE)
 
 
 class _Looker:
@@ -72,8 +77,7 @@ class _Looker:
 
     def __init__(self, client: Client, execution_id: ExecutionId) -> None:
         self._client, self._id = client, execution_id
-        self._seen: set[object] = set()
-        self._items: dict[str, int] = {}
+        self._seen = Seen()
         self._why: str | None = None
         self._told_why: str | None = None
 
@@ -83,17 +87,10 @@ class _Looker:
             execution = await self._client.get(self._id)
         except DatabaseUnavailable as error:
             return self._waits(f"{error}; asking again")
-        news: list[News] = [Stepped(record) for record in outline.records if self._is_new(record)]
-        news += [Counted(key, count) for key, count in outline.items.items() if self._items.get(key) != count]
-        self._items = outline.items
+        records, items = self._seen.news_of(outline)
+        news: list[News] = [*map(Stepped, records), *(Counted(key, count) for key, count in items.items())]
         is_waiting = execution.status in (Status.PENDING, Status.WAITING)
         return news + self._waits(execution.why if is_waiting else None)
-
-    def _is_new(self, record: StepRecord) -> bool:
-        identity = (record.key, record.attempt, record.recorded_at)
-        is_new = identity not in self._seen
-        self._seen.add(identity)
-        return is_new
 
     def _waits(self, why: str | None) -> list[News]:
         """Told when it was so at the look before, too: what passes at once is no news."""

@@ -20,6 +20,26 @@ class Outline(NamedTuple):
     items: dict[str, int]
 
 
+class Seen:
+    """What of an execution's outline has been told."""
+
+    def __init__(self) -> None:
+        self._records: set[object] = set()
+        self._items: dict[str, int] = {}
+
+    def news_of(self, outline: Outline) -> Outline:
+        """What of it was not told before; from now on it was."""
+        records = [record for record in outline.records if _identity(record) not in self._records]
+        items = {key: count for key, count in outline.items.items() if self._items.get(key) != count}
+        self._records.update(map(_identity, records))
+        self._items = outline.items
+        return Outline(records, items)
+
+
+def _identity(record: StepRecord) -> object:
+    return record.key, record.attempt, record.recorded_at
+
+
 async def outline_of(reader: Reader, execution_id: ExecutionId) -> Outline:
     """Read it in few pages: one that meets the items of a map goes on behind them."""
     records = [record async for record in _without_items(reader, execution_id)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from stepwell.app.follow import LONGEST_PAUSE, SHARE, SHORTEST_PAUSE, Waits
-from stepwell.app.outline import outline_of
+from stepwell.app.follow import Waits, next_pause
+from stepwell.app.outline import Seen, outline_of
 from stepwell.client import Client
 from stepwell.core.model import Execution, ExecutionId, Filter, StepRecord
 from stepwell.core.status import Status
@@ -63,8 +63,7 @@ async def watch(client: Client, which: Filter) -> AsyncIterator[News]:
         for one in news:
             yield one
         took = time.monotonic() - began
-        pause = SHORTEST_PAUSE if news else min(max(pause, SHORTEST_PAUSE) * 2, LONGEST_PAUSE)
-        pause = max(pause, took / SHARE)
+        pause = next_pause(pause, took, has_news=bool(news))
 
 
 class _Watcher:
@@ -114,8 +113,7 @@ class _Known:
 
     def __init__(self) -> None:
         self._last: Execution | None = None
-        self._records: set[object] = set()
-        self._items: dict[str, int] = {}
+        self._seen = Seen()
 
     def may_have_moved(self, now: Execution) -> bool:
         """Only what a worker has claimed since can have stored anything."""
@@ -123,20 +121,10 @@ class _Known:
         return last is None or last.status is Status.RUNNING or (last.status, last.passes) != (now.status, now.passes)
 
     async def look(self, client: Client, now: Execution) -> list[News]:
-        outline = await outline_of(client.store, now.id)
-        news: list[News] = list(self._stepped(now, outline.records))
-        for key, count in outline.items.items():
-            if self._items.get(key) != count:
-                news.append(ItemsIn(now, key, count))
-        self._items = outline.items
+        records, items = self._seen.news_of(await outline_of(client.store, now.id))
+        news: list[News] = [SteppedIn(now, record) for record in records]
+        news += [ItemsIn(now, key, count) for key, count in items.items()]
         if self._last is None or self._last.status is not now.status:
             news.append(Changed(now))
         self._last = now
         return news
-
-    def _stepped(self, now: Execution, records: list[StepRecord]) -> Iterator[News]:
-        for record in records:
-            identity = (record.key, record.attempt, record.recorded_at)
-            if identity not in self._records:
-                self._records.add(identity)
-                yield SteppedIn(now, record)

@@ -28,6 +28,7 @@ from stepwell.errors import (
 )
 from stepwell.schemas import faults_of
 from stepwell.server import pages, problems
+from stepwell.server.answers import send_whole
 from stepwell.server.bodies import BODY_BYTES, decoded, read_body
 from stepwell.server.entries import read_form
 from stepwell.server.forms import fields_of
@@ -178,13 +179,5 @@ def _refused(error: Exception, *, is_page: bool) -> Reply:
 
 
 async def _send(scope: Scope, send: Send, reply: Reply) -> None:
-    headers = {
-        **pages.HEADERS,
-        **reply.headers,
-        "Content-Type": reply.media_type,
-        "Content-Length": str(len(reply.body)),
-        "Vary": "Accept",
-    }
-    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": reply.status, "headers": raw})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
+    headers = {**pages.HEADERS, **reply.headers, "Content-Type": reply.media_type, "Vary": "Accept"}
+    await send_whole(send, reply.status, headers, reply.body, is_head=scope["method"] == "HEAD")

@@ -92,6 +92,21 @@ def details(one: model.Execution) -> ExecutionDetails:
     return _document(ExecutionDetails, one, tags=list(one.tags), **payloads)
 
 
+class Ending(msgspec.Struct):
+    """How an execution ended, if it has."""
+
+    id: UUID
+    status: Status
+    why: str | None
+    result: Raw
+    error: Failure | None
+
+
+def ending(one: model.Execution) -> Ending:
+    """What came of it."""
+    return _document(Ending, one, result=as_json(one.result), error=failure(one.error))
+
+
 class Step(msgspec.Struct):
     """A stored outcome or failed attempt of a step. `value` is what it returned, or the failure."""
 

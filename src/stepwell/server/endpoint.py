@@ -13,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from stepwell.server import problems, sse
+from stepwell.server.answers import begin, send_whole
 from stepwell.server.bodies import decoded, read_body
 from stepwell.server.guards import refuse_beyond
 from stepwell.server.presence import Presence
@@ -119,10 +120,8 @@ async def send_problem(error: Exception, scope: Scope, send: Send, *, request_id
 
 
 async def _send(send: Send, status: int, headers: Mapping[str, str], body: bytes) -> None:
-    every = {"Content-Type": "application/json", **headers, "Content-Length": str(len(body))}
-    if status == 204:
-        every = {name: value for name, value in every.items() if not name.startswith("Content-")}
-        body = b""
-    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in every.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
+    if status == 204:  # which has no body, and says nothing about one
+        await begin(send, status, headers)
+        await send({"type": "http.response.body", "body": b""})
+    else:
+        await send_whole(send, status, {"Content-Type": "application/json", **headers}, body)

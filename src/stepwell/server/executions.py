@@ -190,17 +190,7 @@ class Waiting(msgspec.Struct, forbid_unknown_fields=True):
     ) = UNSET
 
 
-class Ending(msgspec.Struct):
-    """How an execution ended, if it has."""
-
-    id: UUID
-    status: Status
-    why: str | None
-    result: Raw
-    error: documents.Failure | None
-
-
-async def result(call: Call, execution_id: UUID, query: Waiting) -> Answer[Ending]:
+async def result(call: Call, execution_id: UUID, query: Waiting) -> Answer[documents.Ending]:
     """What an execution returned, or what it raised.
 
     With `wait=30s` the answer comes when it has ended, or after that time. Until it has ended the status is 202.
@@ -210,9 +200,7 @@ async def result(call: Call, execution_id: UUID, query: Waiting) -> Answer[Endin
     if seconds and not execution.status.is_final:
         await call.presence.during(_end(call.app, execution_id, min(seconds, MAX_WAIT_SECONDS)))
         execution = await call.app.get(execution_id)
-    details = documents.details(execution)
-    ending = Ending(details.id, details.status, details.why, details.result, details.error)
-    return Answer(ending, status=200 if execution.status.is_final else 202)
+    return Answer(documents.ending(execution), status=200 if execution.status.is_final else 202)
 
 
 async def _end(app: Any, execution_id: UUID, seconds: float) -> None:

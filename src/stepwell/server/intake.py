@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from stepwell.app.application import App
 from stepwell.errors import DatabaseError
 from stepwell.inbox.receiving import Receiver, Reply, refusal, unavailable
+from stepwell.server.answers import send_whole
 from stepwell.sources import SOURCES, Request
 
 log = logging.getLogger("stepwell.intake")
@@ -64,10 +65,7 @@ class Intake:
             return
         finally:
             self._held_bytes -= len(body)
-        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
-        headers.append((b"content-length", b"%d" % len(reply.body)))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+        await send_whole(send, reply.status, reply.headers, reply.body)
 
     async def _reply(self, scope: Scope, receive: Receive, body: bytearray) -> Reply:
         source, _, connection = scope["path_params"]["address"].partition("/")

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from starlette.types import Send
 
+from stepwell.server.answers import begin
 from stepwell.server.presence import Presence
 
 MEDIA_TYPE = "text/event-stream"
@@ -53,8 +54,7 @@ class Stream:
 
     async def send(self, send: Send, headers: Mapping[str, str]) -> None:
         """Until the events end, the client leaves, the server stops, or the stream has lived its life."""
-        raw = [(name.lower().encode(), value.encode()) for name, value in {**headers, **HEADERS}.items()]
-        await send({"type": "http.response.start", "status": 200, "headers": raw})
+        await begin(send, 200, {**headers, **HEADERS})
         await self._presence.during(self._send_events(send))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

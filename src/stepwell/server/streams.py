@@ -12,11 +12,10 @@ import msgspec
 
 from stepwell.app.application import App
 from stepwell.app.follow import Counted, Ended, Stepped, Waits, follow
-from stepwell.core.model import Execution, ExecutionId
+from stepwell.core.model import ExecutionId
 from stepwell.core.tokens import Scope
 from stepwell.errors import DatabaseUnavailable, InvalidOption, UnknownExecution
 from stepwell.server import documents, sse
-from stepwell.server.executions import Ending
 from stepwell.server.fields import Which
 from stepwell.server.queries import given
 from stepwell.server.routes import Answer, Call, Header, Route
@@ -71,12 +70,7 @@ async def _news(app: App, execution_id: ExecutionId, *, since: datetime | None) 
             case Waits(why):
                 yield Event("waits", Waiting(why), last)
             case Ended(execution):
-                yield Event("ended", _ending(execution), ENDED)
-
-
-def _ending(execution: Execution) -> Ending:
-    details = documents.details(execution)
-    return Ending(details.id, details.status, details.why, details.result, details.error)
+                yield Event("ended", documents.ending(execution), ENDED)
 
 
 def _moment(last: str) -> datetime | None:

@@ -8,6 +8,7 @@ import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from datetime import timedelta
 from random import SystemRandom
 
@@ -70,8 +71,8 @@ class Worker:
 
         Raises DatabaseNotReady when the first session cannot be opened because of it: that takes an operator.
         """
-        if connected.get() is None:
-            connected.set(self._settings.connected)
+        if (lent := connected.get() or self._settings.connected) is not None:
+            connected.set(replace(lent, budgets=self._store.budgets))  # whoever lends: limits end by the store's clock
         async with AsyncExitStack() as stack:
             stack.enter_context(counted_tasks())
             stack.callback(self._store.subscribe(self._hear))

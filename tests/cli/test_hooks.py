@@ -270,6 +270,13 @@ def test_samples_are_listed(cli: Cli) -> None:
     assert cli("hooks", "send", "nobody").exit_code == 2
 
 
+def test_path_of_a_hook_is_no_address_of_a_server(send: Cli) -> None:
+    refused = send("github", "issues.opened", "--to", "http://127.0.0.1:8300/hooks/github/acme")
+
+    assert refused.exit_code == 2
+    assert "give the address of the server alone" in refused.stderr
+
+
 def test_stored_secret_is_not_sent_to_another_machine(cli: Cli) -> None:
     """With basic authentication, a key or a bearer token it would go along as it is."""
     refused = cli("hooks", "send", "github", "push", "--to", "https://example.com")

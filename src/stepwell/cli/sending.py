@@ -78,7 +78,7 @@ class Sending:
         source, endpoint = source_named(self.source), self._endpoint()
         id = self.identity or new_id()
         body = self.body.read() if self.body else sample(source.name, self.type or "", id=id, now=datetime.now(UTC))
-        url = f"{self.server.rstrip('/')}/hooks/{source.name}" + (f"/{self.connection}" if self.connection else "")
+        url = self._url(source)
         with httpx2.Client(timeout=ANSWER_SECONDS, trust_env=False) as client:
 
             def once() -> Answer:
@@ -86,6 +86,14 @@ class Sending:
 
             answers = self._until_taken(source, once)
             return answers + [once() for _ in range(self.duplicate)]
+
+    def _url(self, source: Source) -> str:
+        if "/hooks/" in f"{urlsplit(self.server).path}/":
+            raise InvalidOption(
+                f"--to is {self.server!r:.200}: give the address of the server alone, such as http://127.0.0.1:8300;"
+                " the path is added, with --connection that of the connection"
+            )
+        return f"{self.server.rstrip('/')}/hooks/{source.name}" + (f"/{self.connection}" if self.connection else "")
 
     def _headers(self, source: Source, endpoint: Endpoint, body: bytes, id: UUID) -> dict[str, str]:
         return sign(

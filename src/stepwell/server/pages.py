@@ -29,7 +29,7 @@ p { margin: .5rem 0; overflow-wrap: anywhere; }
 small { display: block; }
 .quiet, small { color: var(--quiet); font-size: .9rem; }
 label, legend { display: block; margin: 1rem 0 .25rem; padding: 0; font-weight: 600; overflow-wrap: anywhere; }
-label .quiet { font-weight: 400; }
+label .quiet, legend .quiet { font-weight: 400; }
 input, select, textarea { width: 100%; min-height: 2.75rem; padding: .6rem; border: 1px solid var(--line);
   border-radius: .5rem; background: var(--paper); color: inherit; font: inherit; }
 textarea { resize: vertical; }

@@ -1,9 +1,10 @@
-"""Workflows that could not be run are refused when they are declared, with what would help."""
+"""Apps and workflows that could not be run are refused when they are made, with what would help."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,3 +73,11 @@ async def takes_two_steps(step: Step, other: Step) -> None:
 async def test_function_that_cannot_be_a_workflow_is_refused(app: App, function: Any, message: str) -> None:
     with pytest.raises(InvalidOption, match=message):
         app.workflow(function)
+
+
+@pytest.mark.parametrize("database", [5, b"postgresql://secret@host/db", Path("stepwell.db")])
+def test_database_that_is_neither_a_url_nor_a_store_is_refused_and_not_shown(database: Any) -> None:
+    with pytest.raises(InvalidOption, match=r"database is a .*; give its URL as text") as caught:
+        App(database)
+
+    assert "secret" not in str(caught.value)

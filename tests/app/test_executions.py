@@ -236,7 +236,7 @@ async def test_running_step_learns_of_its_cancelling_and_the_execution_ends_canc
             await handle.result("30s")
 
 
-@pytest.mark.parametrize("call", ["result", "get", "status", "cancel", "retry"])
+@pytest.mark.parametrize("call", ["result", "get", "status", "steps", "cancel", "retry"])
 async def test_unknown_execution_is_told_by_its_id(app: App, call: str) -> None:
     unknown = uuid4()
 

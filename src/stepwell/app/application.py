@@ -311,9 +311,12 @@ class App(Events, ControlCalls, HookCalls, ScheduleCalls, TokenCalls, CallbackCa
         return (await self.get(execution_id)).status
 
     async def steps(self, execution_id: UUID | str) -> list[StepRecord]:
-        """Every stored outcome and failed attempt of the execution."""
-        client = await self.open()
-        return [record async for record in client.steps(execution_id_of(execution_id))]
+        """Every stored outcome and failed attempt of the execution. Raises UnknownExecution."""
+        client, known = await self.open(), execution_id_of(execution_id)
+        records = [record async for record in client.steps(known)]
+        if not records:
+            await client.get(known)
+        return records
 
     async def list(
         self, *, before: UUID | str | None = None, limit: int = 100, **which: Unpack[FilterOptions]

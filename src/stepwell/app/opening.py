@@ -21,6 +21,8 @@ class Opening:
 
     def __init__(self, database: str | Backend | None = None, *, schema: str | None = None) -> None:
         self.registry = Registry(self)
+        if not (database is None or isinstance(database, str) or hasattr(database, "claim")):
+            raise InvalidOption(f"database is a {type(database).__name__}; give its URL as text")
         self._given, self._schema = database, settings.schema(schema)
         self._database: Database | None = None
         self._client: Client | None = None

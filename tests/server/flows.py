@@ -32,8 +32,8 @@ def workflows(app: App) -> None:
     async def count(numbers: list[int], step: Step) -> int:
         return sum(await step.map("each", abs, numbers))
 
-    @app.workflow(trigger=[every("1h"), on_event("hourly.*")])
-    async def hourly() -> None:
+    @app.workflow(trigger=[every("36500d"), on_event("rarely.*")])
+    async def rarely() -> None:
         return None
 
     @app.workflow(retry=Retry(1))

@@ -78,17 +78,17 @@ async def test_digits_of_a_payload_are_kept(any_client: httpx2.AsyncClient) -> N
 async def test_schedules_are_listed_paused_resumed_and_run(any_app: App, any_client: httpx2.AsyncClient) -> None:
     async with any_app.worker():
         (listed,) = (await any_client.get("/schedules")).json()["schedules"]
-        paused = await any_client.post("/schedules/hourly/pause", json={"reason": "holiday"})
-        ran = await any_client.post("/schedules/hourly/run")
+        paused = await any_client.post("/schedules/rarely/pause", json={"reason": "holiday"})
+        ran = await any_client.post("/schedules/rarely/run")
         result = await any_client.get(f"/executions/{ran.json()['id']}/result?wait=30s")
-        resumed = await any_client.post("/schedules/hourly/resume")
+        resumed = await any_client.post("/schedules/rarely/resume")
         unknown = await any_client.post("/schedules/daily/resume")
 
-    assert (listed["id"], listed["state"], listed["times"]) == ("hourly", "active", "every 1h")
+    assert (listed["id"], listed["state"], listed["times"]) == ("rarely", "active", "every 36500d")
     assert (paused.json()["state"], paused.json()["why"]) == ("paused", "holiday")
     assert (ran.status_code, result.json()["status"]) == (201, "completed")
     assert resumed.json()["state"] == "active"
-    assert (unknown.status_code, unknown.json()["known"]) == (404, ["hourly"])
+    assert (unknown.status_code, unknown.json()["known"]) == (404, ["rarely"])
 
 
 async def test_triggers_workers_queues_and_workflows_are_listed(any_app: App, any_client: httpx2.AsyncClient) -> None:
@@ -98,7 +98,7 @@ async def test_triggers_workers_queues_and_workflows_are_listed(any_app: App, an
         queues = (await any_client.get("/queues")).json()["queues"]
     workflows = {one["id"]: one for one in (await any_client.get("/workflows")).json()["workflows"]}
 
-    assert (trigger["workflow"], trigger["pattern"]) == ("hourly", "hourly.*")
+    assert (trigger["workflow"], trigger["pattern"]) == ("rarely", "rarely.*")
     assert worker["is_alive"]
     assert "greet" in worker["workflows"]
     assert queues == [{"name": "default", "workers": 1}]

@@ -54,6 +54,20 @@ def test_url_is_listed_and_answers_while_show_keeps_it_back(
     assert "Ann" in cli("executions", "show", str(execution)).stdout
 
 
+def test_url_is_that_which_was_handed_out_where_nobody_says_the_address(
+    cli: Cli, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator's shell need not be set up as the workers are."""
+    monkeypatch.setenv("STEPWELL_KEYS", new_key("k1").text())
+    monkeypatch.setenv("STEPWELL_PUBLIC_URL", "https://flows.example.com")
+    execution = asyncio.run(asking(database_url))
+    before = cli("callbacks", "list", str(execution)).stdout
+    monkeypatch.delenv("STEPWELL_PUBLIC_URL")
+
+    assert cli("callbacks", "list", str(execution)).stdout == before
+    assert f"  https://flows.example.com{PATH}" in before
+
+
 async def answered(database_url: str, url: str) -> None:
     async with App(database_url) as app:
         await app.answer_callback(url, True, by="Ann")

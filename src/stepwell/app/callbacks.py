@@ -15,10 +15,12 @@ from stepwell.app.connections import AccountCalls
 from stepwell.app.database import GivenBackend
 from stepwell.app.links import AppLinks
 from stepwell.app.payloads import to_store
+from stepwell.client import Client
 from stepwell.core.callbacks import Callback, CallbackInfo
 from stepwell.core.payload import unpack
 from stepwell.core.texts import checked_text
 from stepwell.errors import CallbackAnswered, CallbackClosed, InvalidAnswer, UnknownCallback
+from stepwell.runtime.callbacks import base_of
 from stepwell.runtime.sending import encoded
 from stepwell.schemas import faults_of
 
@@ -42,14 +44,19 @@ class CallbackCalls(AccountCalls):
 
     async def callbacks(self, execution_id: UUID | str) -> Sequence[CallbackInfo]:
         """What of the execution can be answered now, with the URLs. Whoever has one of these can answer."""
-        store = (await self.open()).store
+        client = await self.open()
+        store = client.store
         rows = await store.callbacks.callbacks(execution_id_of(execution_id))
-        return [self._info(row) for row in rows if _closed(row, is_expired=row.expires_at <= store.now()) is None]
+        found = [row for row in rows if _closed(row, is_expired=row.expires_at <= store.now()) is None]
+        return [_info(row, self.links, await self._base_of(client, row)) for row in found]
 
-    def _info(self, row: Callback) -> CallbackInfo:
-        url = self.links.url(self.links.base, row.id, self.links.key_id)
-        assert url is not None, "the key has just been named"
-        return CallbackInfo(row.execution_id, row.name, row.prompt, row.created_at, row.expires_at, url)
+    async def _base_of(self, client: Client, row: Callback) -> str:
+        """The address of the server: what this process says, else what the workflow has handed out."""
+        if self._address() is None:
+            async for record in client.steps(row.execution_id):
+                if record.key == row.key:
+                    return base_of(record.value)
+        return self.links.base
 
     async def callback(self, url: str) -> Callback:
         """What a URL asks, if it can be answered.
@@ -85,6 +92,12 @@ class CallbackCalls(AccountCalls):
         if not is_done:
             raise UnknownCallback if now is None else _closed(now, is_expired=True) or UnknownCallback()
         return now or row
+
+
+def _info(row: Callback, links: AppLinks, base: str) -> CallbackInfo:
+    url = links.url(base, row.id, links.key_id)
+    assert url is not None, "the key has just been named"
+    return CallbackInfo(row.execution_id, row.name, row.prompt, row.created_at, row.expires_at, url)
 
 
 def _closed(row: Callback, *, is_expired: bool) -> CallbackAnswered | CallbackClosed | None:

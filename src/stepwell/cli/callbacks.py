@@ -29,8 +29,7 @@ def command() -> None:
 def list_(execution: UUID, target: Target, as_json: bool) -> None:
     """Print what can be answered now, with the URLs.
 
-    Whoever has such a URL can answer: hand it to the right person only. It needs the keys, and the server's address
-    (STEPWELL_PUBLIC_URL).
+    Whoever has such a URL can answer: hand it to the right person only. It needs the keys.
     """
 
     from stepwell.cli.shown import moment

@@ -61,6 +61,11 @@ class Stored(msgspec.Struct):
     base: str
 
 
+def base_of(value: bytes) -> str:
+    """The address in what a checkpoint of such a call holds."""
+    return msgspec.json.decode(value, type=Stored).base
+
+
 def question(pass_: Pass, name: str, *, type: Any, expires: DurationLike | datetime, prompt: str | None) -> Question:
     """Raises InvalidOption."""
     codec_for(type)

@@ -16,6 +16,7 @@ from stepwell.cli.family import MAX_CHILDREN, family_of, lines
 from stepwell.core.model import Completed, ExecutionId
 from stepwell.runtime.dry_run import DryRun, dry_run
 from stepwell.runtime.history import History, history_from_json
+from stepwell.server.documents import Execution
 from stepwell.store.memory import MemoryStore
 from tests.cli.conftest import Cli
 from tests.cli.sample import ended, parked, sample_app, with_worker
@@ -62,6 +63,14 @@ def test_a_page_as_json_says_where_the_next_one_begins(cli: Cli) -> None:
 
     assert ([one["id"] for one in page["executions"]], page["before"]) == ([second], second)
     assert ([one["id"] for one in last["executions"]], last["before"]) == ([first], None)
+
+
+def test_execution_as_json_has_the_names_of_the_api(cli: Cli) -> None:
+    started(cli)
+
+    (listed,) = document(cli, "list")["executions"]
+
+    assert tuple(listed) == Execution.__struct_fields__
 
 
 @pytest.mark.parametrize(

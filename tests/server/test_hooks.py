@@ -35,12 +35,14 @@ async def hooked() -> AsyncIterator[tuple[App, httpx2.AsyncClient]]:
             yield app, client
 
 
-async def deliver(client: httpx2.AsyncClient, *, secret: str = SECRET, body: bytes = BODY) -> httpx2.Response:
+async def deliver(
+    client: httpx2.AsyncClient, *, secret: str = SECRET, body: bytes = BODY, number: int = 1
+) -> httpx2.Response:
     headers = {
         "Authorization": "",
         "Content-Type": "application/json",
         "X-GitHub-Event": "issues",
-        "X-GitHub-Delivery": "0192f0c1-0000-7000-8000-000000000001",
+        "X-GitHub-Delivery": f"0192f0c1-0000-7000-8000-{number:012}",
         "X-Hub-Signature-256": "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest(),
     }
     return await client.post("http://localhost/hooks/github", content=body, headers=headers)
@@ -59,6 +61,19 @@ async def test_delivery_needs_no_token_and_is_shown_by_the_api(hooked: tuple[App
     assert (listed["connection"], listed["duplicates"]) == ("octo", 0)
     assert (shown["body"], shown["encoding"]) == (BODY.decode(), "utf-8")
     assert result.json()["result"] == listed["type"]
+
+
+async def test_deliveries_come_in_pages_and_a_full_last_one_has_no_next(hooked: tuple[App, httpx2.AsyncClient]) -> None:
+    _, client = hooked
+    for number in (1, 2):
+        await deliver(client, number=number)
+
+    first = (await client.get("/deliveries?limit=1")).json()
+    last = (await client.get(f"/deliveries?limit=1&cursor={first['next']}")).json()
+
+    (newest,), (oldest,) = first["deliveries"], last["deliveries"]
+    assert newest["id"] > oldest["id"]
+    assert last["next"] is None
 
 
 async def test_delivery_is_replayed(hooked: tuple[App, httpx2.AsyncClient]) -> None:

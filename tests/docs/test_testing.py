@@ -16,7 +16,7 @@ import pytest
 
 from stepwell import testing
 from stepwell.runtime.history import history_of, history_to_json
-from stepwell.testing import running
+from stepwell.testing import running, vendors
 from tests.docs.conftest import Shown
 from tests.docs.pages import ROOT, page
 from tests.docs.test_reference import is_property, members, shapes, written_shape
@@ -24,6 +24,7 @@ from tests.docs.test_reference import is_property, members, shapes, written_shap
 GUIDE = page("docs/guides/testing.md")
 REFERENCE = page("docs/reference/testing.md")
 
+VENDORS = vendors.__all__
 PUBLIC = {name: getattr(testing, name) for name in testing.__all__}
 CLASSES = {name: kind for name, kind in PUBLIC.items() if inspect.isclass(kind) and name != "running"}
 
@@ -63,6 +64,11 @@ def test_every_test_that_the_guide_shows_passes(shown: Shown, tmp_path: Path) ->
 
 def test_every_public_name_has_a_section() -> None:
     assert set(re.findall(r"^## (\w+)$", REFERENCE.text, re.MULTILINE)) == PUBLIC.keys()
+
+
+@pytest.mark.parametrize("name", VENDORS)
+def test_every_name_of_the_fakes_is_told(name: str) -> None:
+    assert f"`{name}" in REFERENCE.section("## Fakes of vendors")
 
 
 @pytest.mark.parametrize("name", CLASSES)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import stepwell.testing
+from stepwell.testing import vendors
 
 NAMES = {
     "CrashPoint",
@@ -42,6 +43,36 @@ def test_public_name_can_be_imported_and_is_documented(name: str) -> None:
     assert value.__name__ == name
     assert (inspect.getdoc(value) or "").strip()
     assert [name for name, member in calls.items() if not inspect.getdoc(member)] == []
+
+
+VENDORS = {
+    "Deliveries",
+    "Effect",
+    "FakeAzureDevOps",
+    "FakeClickUp",
+    "FakeGitHub",
+    "FakeShopify",
+    "FakeVendor",
+    "Ledger",
+    "Outgoing",
+    "Switches",
+    "delivered",
+}
+
+
+def test_public_names_of_the_fakes_are_these() -> None:
+    assert vendors.__all__ == sorted(VENDORS)
+
+
+@pytest.mark.parametrize("name", sorted(VENDORS))
+def test_public_name_of_the_fakes_can_be_imported_and_each_part_says_what_it_does(name: str) -> None:
+    value = getattr(vendors, name)
+    members = vars(value).items() if inspect.isclass(value) else ()
+    parts = {name: member for name, member in members if name[0] != "_" and inspect.isfunction(member)}
+
+    assert value.__name__ == name
+    assert (inspect.getdoc(value) or "").strip()
+    assert [name for name, member in parts.items() if not inspect.getdoc(member)] == []
 
 
 def test_unknown_name_is_told_as_python_tells_it() -> None:

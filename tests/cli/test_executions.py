@@ -206,6 +206,7 @@ def test_a_sleeper_is_shown_with_the_end_of_its_sleep(cli: Cli, database_url: st
     output = cli("executions", "show", execution).stdout
 
     assert "timer 'winter'" in output
+    assert "timer set" in output
     assert "until 20" in output
     assert "\ndue " in output
 

@@ -188,12 +188,21 @@ async def test_operator_sees_steps_and_their_failed_attempts(postgres: PostgresW
     started = await postgres.running(session)
     retry_at = postgres.store.now() + MINUTE
     await postgres.flush(session, attempts=[FailedAttempt(started, "call", 1, retry_at, b'"no"')])
-    rows = [checkpoint(started, "call", b"3"), checkpoint(started, "send", b"\x01zip", is_failure=True)]
+    rows = [
+        checkpoint(started, "call", b"3"),
+        checkpoint(started, "send", b"\x01zip", is_failure=True),
+        checkpoint(started, "winter", b'"2030-01-01T12:00:00Z"', kind=Kind.SLEEP),
+    ]
     await postgres.flush(session, checkpoints=rows)
 
     shown = raw.execute("select step, state, attempt, value from stepwell.steps order by step, attempt").fetchall()
 
-    assert shown == [("call", "attempt failed", 1, '"no"'), ("call", "completed", 2, "3"), ("send", "failed", 1, None)]
+    assert shown == [
+        ("call", "attempt failed", 1, '"no"'),
+        ("call", "completed", 2, "3"),
+        ("send", "failed", 1, None),
+        ("winter", "timer set", 1, '"2030-01-01T12:00:00Z"'),
+    ]
 
 
 async def test_operator_sees_the_workers(postgres: PostgresWorld, raw: Raw) -> None:

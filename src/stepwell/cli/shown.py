@@ -61,8 +61,6 @@ def standing(status: Status, why: str | None) -> str:
 
 def outcome(record: StepRecord) -> tuple[str, str]:
     """(what happened, to which step and with what): a line of news."""
-    if record.kind == Kind.SLEEP:
-        return "timer set", f"{record.key}  {preview(record)}"
     again = f"; again at {moment(record.retry_at)}" if record.retry_at else ""
     attempt = f" (attempt {record.attempt})" if record.attempt > 1 or record.is_failure else ""
     return documents.state_of(record), f"{record.key}{attempt}  {preview(record)}{again}"

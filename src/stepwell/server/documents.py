@@ -125,10 +125,12 @@ def step(record: model.StepRecord) -> Step:
 
 
 def state_of(record: model.StepRecord) -> str:
-    """completed, failed, or attempt failed."""
+    """completed, failed, attempt failed, or timer set: of a sleep, whose time is stored when it begins."""
     if record.retry_at is not None:
         return "attempt failed"
-    return "failed" if record.is_failure else "completed"
+    if record.is_failure:
+        return "failed"
+    return "timer set" if record.kind == model.Kind.SLEEP else "completed"
 
 
 class Wait(msgspec.Struct):

@@ -19,11 +19,10 @@ _OWNER_OF_ONE = ("where (select x.owner from stepwell.execution x where x.id = $
 _DEAF: Changes = {
     "beat": [
         (
-            "update stepwell.worker set expires_at = now() + $2::float8 * interval '1 second'\n"
-            f"where id = $1::uuid and {_SERVER}\n",
+            "update stepwell.worker set expires_at = now() + $2::float8 * interval '1 second'\nwhere id = $1::uuid\n",
             "",
         ),
-        ("returning array", "select array"),
+        (f"returning case when {_SERVER}", "select case when true"),
         ("x.is_told", "x.is_told and $2::float8 > 0"),
     ],
     "claim": [

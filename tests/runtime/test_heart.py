@@ -138,6 +138,33 @@ async def test_worker_that_cannot_extend_its_lease_stops_what_it_runs(lab: Lab) 
     assert len(lab.store.sessions) == 2
 
 
+async def test_heart_beats_on_until_what_ran_has_been_cut(lab: Lab) -> None:
+    """F29: or a session that is still there, on another server, would run out meanwhile and count as a crash."""
+    beats, begun, cleaned_up = Beats(), asyncio.Event(), asyncio.Event()
+
+    @lab.app.workflow
+    async def flow(step: Step) -> str:
+        async def clean_up_slowly() -> str:
+            try:
+                begun.set()
+                await cleaned_up.wait()
+            finally:
+                lab.store.on_beat = beats
+                await asyncio.to_thread(beats.wait, 5)
+                cleaned_up.set()
+            return "again"
+
+        return await step.run("slow", clean_up_slowly)
+
+    handle = await lab.app.start(flow)
+    async with lab.worker(lease_for=LEASE):
+        await begun.wait()
+        await lab.store.close_session(next(iter(lab.store.sessions)))
+        async with asyncio.timeout(SIGNAL_SECONDS):
+            await cleaned_up.wait()
+        assert await lab.result(handle) == "again"
+
+
 async def test_beat_that_fails_now_and_then_costs_nothing(lab: Lab) -> None:
     gate, loop = Gate(), asyncio.get_running_loop()
     answers = iter([True, False] * 2)

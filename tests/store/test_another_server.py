@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from stepwell.core.model import Batch, Ending, ExecutionId, FailedAttempt, Kind, SessionId
+from stepwell.core.model import Batch, Ending, ExecutionId, FailedAttempt, Kind, Reaped, SessionId
 from stepwell.core.status import Status
 from stepwell.errors import LeaseLost
-from tests.store.world import DONE, FAILED, PostgresWorld, checkpoint, child
+from tests.store.world import DONE, FAILED, LEASE, MINUTE, PostgresWorld, checkpoint, child
 
 Write = Callable[[ExecutionId, ExecutionId], Batch]
 
@@ -76,6 +76,17 @@ async def test_worker_hears_of_another_server_at_its_next_beat(postgres: Postgre
     session, _ = await with_another_server(postgres)
 
     assert postgres.beat(session) is None
+
+
+async def test_worker_that_cuts_what_it_ran_is_not_taken_for_dead(postgres: PostgresWorld) -> None:
+    """Steps may clean up for longer than what is left of the lease."""
+    session, _ = await with_another_server(postgres)
+
+    for _ in range(2):
+        postgres.advance(LEASE - MINUTE)
+        assert postgres.beat(session) is None
+
+    assert postgres.reap() == Reaped()
 
 
 async def test_what_it_ran_is_handed_back_and_nobody_has_crashed(postgres: PostgresWorld) -> None:

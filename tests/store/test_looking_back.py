@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from stepwell.core.model import Filter
+from stepwell.core.search import LOOK_ROWS
 from stepwell.core.status import Status
 from stepwell.store.postgres import PostgresStore
 from tests.databases import Admin, fresh_database
@@ -78,3 +79,29 @@ async def test_pages_hold_all_that_is_meant_newest_first(
             break
         which = replace(which, before=page[-1].id)
     assert found == _meant(filled, kind, statuses)[: 3 * PAGE]
+
+
+_AT_ONE_MOMENT = """
+insert into stepwell.execution (id, workflow, input, status, passes, created_at, started_at, finished_at, result)
+select gen_random_uuid(), 'flow', '{}', 'completed', 1, at, at, at, '"all"'
+from (select now() as at from generate_series(1, %s)) s
+"""
+_FIND_ALL = "insert into stepwell.searchable select id, created_at, finished_at, '''all''' from stepwell.execution"
+
+
+async def test_pages_go_on_where_more_were_created_at_one_moment_than_are_looked_at(
+    admin: Admin, server_url: str, template: str
+) -> None:
+    """As many starts in one transaction are."""
+    with fresh_database(admin, server_url, template) as url:
+        with psycopg.connect(url, autocommit=True) as raw:
+            raw.execute(_AT_ONE_MOMENT, [LOOK_ROWS + 2 * PAGE])
+            raw.execute(_FIND_ALL)
+            raw.execute("update stepwell.upkeep set reached_at = now() + interval '1 hour'")
+        store = PostgresStore(url)
+        first = await store.list(Filter(text="all"), limit=PAGE)
+        second = await store.list(Filter(text="all", before=first[-1].id), limit=PAGE)
+        await store.close()
+    ids = [execution.id for execution in (*first, *second)]
+    assert len(ids) == 2 * PAGE
+    assert ids == sorted(set(ids), reverse=True)

@@ -77,16 +77,15 @@ class Heart:
             self._tell(self._ended.set)
 
     def _beat_on(self) -> None:
-        """Until stopped, or the lease is lost."""
+        """Until stopped: also while what ran is cut, for until then a session may be there that is not to run out."""
         while not self._stopping.wait(self._lease_seconds / 3):
             self._asked_at = asked_at = time.monotonic()
             failpoint("in_heartbeat")
             try:
-                if not self._beat():
-                    return
-                self._kept_at = asked_at
-                failpoint("in_sweep")
-                self._reap()
+                if self._beat():
+                    self._kept_at = asked_at
+                    failpoint("in_sweep")
+                    self._reap()
             except DatabaseUnavailable as error:
                 if time.monotonic() - self._kept_at > self._lease_seconds:
                     self._tell(self._on_lost, error)

@@ -63,7 +63,8 @@ class Pulse(Protocol):
     def beat(self) -> frozenset[ExecutionId] | None:
         """Extend the lease and hear which owned executions somebody asked to cancel or to pause.
 
-        None: the session has ended, drop everything. Raises DatabaseUnavailable.
+        None: the session has ended, drop everything. Whoever still cuts what it ran goes on beating: on another server
+        the session is kept from expiring, which would count as a crash, until it is closed. Raises DatabaseUnavailable.
         """
 
     def reap(self) -> Reaped:

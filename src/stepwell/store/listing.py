@@ -97,7 +97,9 @@ class Listings:
         found = await self._by_value("search_newest", *conditions, *newest)
         page = [rows.execution_of(row[2:]) for row in found if row[2] is not None]
         newest_at, reached = found[0][:2]
-        piece = Piece(LOOK_ROWS, newest_at, Place(reached, LAST_ID) if reached is not None else None)
+        # of that time itself nothing is on the page; more than it looks at may have been created where the page begins
+        begun = min(place, Place(reached, LAST_ID)) if reached is not None else None
+        piece = Piece(LOOK_ROWS, newest_at, begun)
 
         async def rest(place: Place, since: datetime | None, limit: int) -> list[Execution]:
             bounds = [*_place(place), _floor(which, since), sought, binary.int4(limit), all_words]

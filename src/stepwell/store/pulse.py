@@ -36,7 +36,8 @@ class PostgresPulse:
 
     def beat(self) -> frozenset[ExecutionId] | None:
         found = self._run("beat", self._session.bytes, binary.float8(self._lease_seconds))
-        return frozenset(found[0][0]) if found else None
+        told = found[0][0] if found else None
+        return frozenset(told) if told is not None else None
 
     def reap(self) -> Reaped:
         sessions, freed, failed, _ = self._run("reap", binary.int4(self._max_crashes))[0]

@@ -6,7 +6,6 @@ import json
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -134,8 +133,8 @@ def test_ctrl_c_ends_it_with_0(folder: Path, database_url: str) -> None:
     with Program("executions", "tail", "--json", folder=folder, database_url=database_url) as tail:
         tail.line("0 under way; Ctrl-C ends the watching")
         execution = ended(database_url, "refused")
-        events: list[Any] = [json.loads(tail.line(execution)) for _ in range(2)]
+        while json.loads(tail.line(execution)).get("status") != "failed":
+            pass  # whether it was seen running is chance
         tail.signal(signal.SIGINT)
 
         assert (tail.ends(), tail.rest()) == (0, [])
-    assert (events[-1]["event"], events[-1]["status"]) in {("status", "failed"), ("status", "running")}

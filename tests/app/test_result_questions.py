@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from stepwell import App, Step
 from stepwell.core.model import Execution, ExecutionId
 from stepwell.store.memory import MemoryStore
+from tests.databases import Admin
 
 SIGNAL_SECONDS = 20
 
@@ -98,3 +100,22 @@ async def test_store_without_hints_is_asked_again_and_again() -> None:
         await stage.begun.wait()
         stage.gate.set()
         assert await result == "done"
+
+
+async def test_caller_whose_connection_for_hints_was_lost_asks_at_once(database_url: str, admin: Admin) -> None:
+    """As after a restart, or when somebody has ended what was idle: the question connects again."""
+    async with asyncio.timeout(SIGNAL_SECONDS), App(database_url) as caller:
+        other = App(database_url)
+
+        async def flow() -> str:
+            return "done"
+
+        caller.workflow(flow)
+        other.workflow(flow)
+        name = conninfo_to_dict(database_url)["dbname"]
+        opened = admin.execute("select pid from pg_stat_activity where datname = %s", [name]).fetchall()
+        async with other, other.worker():
+            assert await (await caller.start("flow")).result() == "done"
+            for (pid,) in opened:
+                admin.execute("select pg_terminate_backend(%s, 5000)", [pid])
+            assert await (await caller.start("flow")).result() == "done"

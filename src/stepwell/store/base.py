@@ -234,7 +234,9 @@ class Reader(Protocol):
 class Wakeups(Protocol):
     """Hints that something may have changed. They can be lost; polling is the truth."""
 
-    is_prompt: bool  # False when the connection cannot carry hints: poll more often
+    @property
+    def is_prompt(self) -> bool:
+        """Whether hints are heard now: else, as behind a pooler or when the connection is lost, ask more often."""
 
     def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:
         """Call `listener` with "work", "done", "schedule" or "event" on each hint; the answer unsubscribes."""

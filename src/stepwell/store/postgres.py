@@ -87,7 +87,7 @@ class PostgresStore(PostgresControl):
     def __init__(self, url: str, *, schema: str = DEFAULT_SCHEMA, revive: Callable[[], object] | None = None) -> None:
         """`revive`, which may block, is called before a lost connection is replaced: it starts a server of our own."""
         self.url, self.schema, self._revive = url, checked_schema(schema), revive
-        self.is_prompt = False
+        self._heard_on: Wire | None = None
         self._route: Route | None = None
         self._clock = (datetime.fromtimestamp(0, UTC), time.monotonic())
         self._main = Line(self.route, self._listen, patience_seconds=SHORT_PATIENCE_SECONDS)
@@ -150,6 +150,10 @@ class PostgresStore(PostgresControl):
 
     # --- hints ----------------------------------------------------------------------------------------------------
 
+    @property
+    def is_prompt(self) -> bool:
+        return self._heard_on is not None and self._heard_on.broken is None
+
     def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:
         token = object()
         self._listeners[token] = listener
@@ -161,7 +165,7 @@ class PostgresStore(PostgresControl):
             return
         wire.on_hint = self._heard
         await wire.run(self._sql("listen"))
-        self.is_prompt = True
+        self._heard_on = wire
         self._heard("work")
         self._heard("done")
 

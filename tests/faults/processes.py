@@ -41,6 +41,7 @@ class WorkerProcess:
         self.log, self._bell = log, bell
         self._loop = asyncio.get_running_loop()
         self._stopped, self._ended = asyncio.Event(), asyncio.Event()
+        self._may_pause = True
         self.expected_codes = {0, -signal.SIGKILL}
         with log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -79,6 +80,11 @@ class WorkerProcess:
     def resume(self) -> None:
         self._stopped.clear()
         self._send(signal.SIGCONT)
+
+    def keep_going(self) -> None:
+        """Let it go on now, and whenever it pauses at a failpoint from now on."""
+        self._may_pause = False
+        self.resume()
 
     async def paused(self) -> None:
         """Return once it stands still."""
@@ -132,6 +138,8 @@ class WorkerProcess:
         self._tell(lambda: self._has_ended(code))
 
     def _has_paused(self) -> None:
+        if not self._may_pause:
+            return self.resume()
         self._stopped.set()
         self._bell()
 

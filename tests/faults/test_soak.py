@@ -142,7 +142,7 @@ class Trouble:
     async def end(self) -> None:
         """No more harm: a healthy worker joins those that are left, and nothing waits for anybody outside."""
         for worker in self._crew:
-            worker.resume()
+            worker.keep_going()
         self._site.worker(**self._options())
         for (identity,) in await self._site.query(PAUSED):
             await self._resume(identity)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
 
@@ -26,6 +27,8 @@ async def test_lost_creation_is_found_with_the_subject_and_payload_of_its_webhoo
     clickup: ClickUp, fake: FakeClickUp
 ) -> None:
     start = await clickup.find_created_tasks(None)
+    seconds = count()
+    fake.now = lambda: datetime.now(UTC) + timedelta(seconds=next(seconds))
     fake.add_webhook("https://example.com", "taskCreated")
     task = fake.create_task("902", "Boxes")
     fake.update_task(task.id, status="complete")

@@ -43,7 +43,8 @@ class Comments(Tasks):
         }
         task.comments.insert(0, made)
         self.ledger.record("comment created", made["id"])
-        item = {**self._item(task, "comment", None, made["id"]), "comment": {**made, "text_content": text}}
+        item = self._item(task, "comment", None, made["id"])
+        item |= {"date": made["date"], "comment": {**made, "text_content": text}}
         self.happened("taskCommentPosted", task=task, items=[item])
         self.happened("taskUpdated", task=task, items=[item])
         return made

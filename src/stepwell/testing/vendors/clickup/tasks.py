@@ -64,12 +64,13 @@ class Tasks(Workspace):
         """Somebody makes a task: one act of two events, `taskCreated` and the first `taskStatusUpdated`."""
         fields = {one["id"]: one.get("value") for one in values.pop("custom_fields", None) or []}
         _check(values)
+        at = self.time()
         task = FakeTask(
             id=f"86c{self.next_id():x}",
             list_id=self.list_of(list_id).id,
             values={"status": STATUSES[0]["status"], **values, "name": name},
-            created=self.time(),
-            updated=self.time(),
+            created=at,
+            updated=at,
             fields=fields,
         )
         self.tasks[task.id] = task
@@ -114,9 +115,10 @@ class Tasks(Workspace):
                 yield self._item(task, "assignee_rem", {"id": user}, None)
 
     def _changed(self, task: FakeTask, items: list[Json]) -> None:
-        """Keep and tell what has changed."""
+        """Keep and tell what has changed, all of it at one time."""
         task.updated = self.time()
-        task.closed = self.time() if task.status["type"] == "closed" else None
+        task.closed = task.updated if task.status["type"] == "closed" else None
+        items = [{**item, "date": task.updated} for item in items]
         self.ledger.record("task updated", task.id)
         for item in items:
             if item["field"] in SPECIFIC:
@@ -127,7 +129,7 @@ class Tasks(Workspace):
         return {
             "id": str(self.next_id()),
             "type": 1,
-            "date": self.time(),
+            "date": task.updated,
             "field": field,
             "parent_id": task.list_id,
             "data": data or {},

@@ -74,13 +74,14 @@ class Shop(FakeVendor):
     ) -> Json:
         """Somebody orders: lines are title, quantity and price of one. `more` are fields of the order."""
         total = sum(quantity * round(float(price) * 100) for _, quantity, price in lines)
+        at = self.time()
         made: Json = {
             "__typename": "Order",
             "id": self.next_id("Order"),
             "name": f"#{next(self._numbers)}",
-            "createdAt": self.time(),
-            "updatedAt": self.time(),
-            "processedAt": self.time(),
+            "createdAt": at,
+            "updatedAt": at,
+            "processedAt": at,
             "cancelledAt": None,
             "email": email,
             "tags": [],
@@ -148,10 +149,11 @@ class Shop(FakeVendor):
     def put_product(self, values: Json, variants: Sequence[Json], known: Json | None = None) -> Json:
         """A product with these values and variants, a new one or that which is known."""
         title = values.get("title") or (known or {}).get("title") or ""
+        at = self.time()
         made: Json = {
             "__typename": "Product",
             "id": self.next_id("Product") if known is None else known["id"],
-            "createdAt": self.time(),
+            "createdAt": at,
             "handle": "-".join(title.lower().split()),
             "status": "ACTIVE",
             "vendor": self.shop,
@@ -160,7 +162,7 @@ class Shop(FakeVendor):
             "_variants": [],
             **(known or {}),
             **values,
-            "updatedAt": self.time(),
+            "updatedAt": at,
         }
         if variants:
             made["_variants"] = [self._variant(one, made) for one in variants]
@@ -187,6 +189,7 @@ class Shop(FakeVendor):
 
     def create_customer(self, first_name: str, last_name: str, *, email: str | None = None) -> Json:
         """Somebody becomes a customer."""
+        at = self.time()
         made: Json = {
             "__typename": "Customer",
             "id": self.next_id("Customer"),
@@ -194,8 +197,8 @@ class Shop(FakeVendor):
             "firstName": first_name,
             "lastName": last_name,
             "state": "ENABLED",
-            "createdAt": self.time(),
-            "updatedAt": self.time(),
+            "createdAt": at,
+            "updatedAt": at,
             "tags": [],
             "defaultEmailAddress": {"emailAddress": email} if email else None,
             "defaultPhoneNumber": None,

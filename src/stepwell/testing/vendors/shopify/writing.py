@@ -123,12 +123,13 @@ class Writing(Reading):
             return {"userErrors": [_error(told, None, "fulfillment")]}
         tracking = fulfillment.get("trackingInfo") or {}
         numbers = tracking.get("numbers") or ([tracking["number"]] if tracking.get("number") else [])
+        at = self.time()
         made: Json = {
             "__typename": "Fulfillment",
             "id": self.next_id("Fulfillment"),
             "status": "SUCCESS",
-            "createdAt": self.time(),
-            "updatedAt": self.time(),
+            "createdAt": at,
+            "updatedAt": at,
             "totalQuantity": sum(line["remainingQuantity"] for one in ready for line in one["_lines"]),
             "trackingInfo": [
                 {"company": tracking.get("company"), "number": number, "url": tracking.get("url")} for number in numbers

@@ -138,10 +138,11 @@ class WorkerProcess:
         self._tell(lambda: self._has_ended(code))
 
     def _has_paused(self) -> None:
-        if not self._may_pause:
-            return self.resume()
-        self._stopped.set()
-        self._bell()
+        if self._may_pause:
+            self._stopped.set()
+            self._bell()
+        else:
+            self.resume()
 
     def _has_ended(self, code: int) -> None:
         self._process.returncode = code

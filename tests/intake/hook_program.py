@@ -33,7 +33,7 @@ async def main(url: str) -> None:
     async def open_receiver() -> Receiver:
         return receiver
 
-    listening = socket.socket()
+    listening = socket.socket(proto=socket.IPPROTO_TCP)  # named: else each answer waits 40 ms
     listening.bind(("127.0.0.1", 0))
     listening.listen(2_048)
     app = Starlette(routes=intake.routes_to(open_receiver))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import escape
@@ -23,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from stepwell import App, Step
 from stepwell.server import pages
-from stepwell.server.serve import Server
+from stepwell.server.serve import Server, bound
 from stepwell.store.memory import MemoryStore
 from stepwell.testing import running, served
 from tests.server.test_callbacks import HOSTILE
@@ -64,7 +63,7 @@ async def opened(url: str, profile: Path) -> tuple[str, str]:
 @asynccontextmanager
 async def serving(app: App) -> AsyncIterator[str]:
     """Its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with bound("127.0.0.1", 0) as listener:
         listener.setblocking(False)
         server = Server(app, listener)
         serving = asyncio.create_task(server.run())
@@ -121,7 +120,7 @@ async def test_a_page_that_did_not_escape_would_be_found_and_stopped(tmp_path: P
             body = f"<!doctype html><title>mine</title><script>{MARK}</script><p>careless</p>"
             await HTMLResponse(body, headers=dict(pages.HEADERS))(scope, receive, send)
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with bound("127.0.0.1", 0) as listener:
         config = uvicorn.Config(careless, log_config=None, lifespan="off")
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))

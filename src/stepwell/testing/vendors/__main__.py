@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 
 from stepwell.testing import vendors
+from stepwell.testing.serving import listening
 from stepwell.testing.vendors.fake import FakeVendor
 from stepwell.testing.vendors.sender import SPEED, Deliveries
 
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         fake = getattr(vendors, FAKES[given.vendor])(**given.options)
-        listener = socket.create_server(("127.0.0.1", given.port))
+        listener = listening(given.port)
     except (ImportError, TypeError, ValueError, OverflowError, OSError) as error:
         parser.error(str(error))
     asyncio.run(serve(fake, listener, speed=given.speed, until_stdin_closes=given.until_stdin_closes))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from stepwell import App, ExecutionFailed, Handle, Status, Step
-from stepwell.core.model import Checkpoint, ExecutionId, SessionId
+from stepwell.core.model import Checkpoint, Child, ExecutionId, Found, Look, NewEvent, Sent, SessionId
 from stepwell.errors import DatabaseUnavailable
 from stepwell.store.base import Transaction
 from tests.runtime.lab import SIGNAL_SECONDS, Lab, LabStore
@@ -29,6 +30,18 @@ class UnreachableStore(LabStore):
         self.asked.release()
         if self.errors:
             raise self.errors.pop(0)
+
+    async def look(self, looks: Sequence[Look]) -> Sequence[Found]:
+        self._ask()
+        return await super().look(looks)
+
+    async def send(self, event: NewEvent) -> Sent | None:
+        self._ask()
+        return await super().send(event)
+
+    async def called(self, calls: Sequence[tuple[ExecutionId, str]]) -> Sequence[Child | None]:
+        self._ask()
+        return await super().called(calls)
 
     async def items(
         self, execution_id: ExecutionId, key: str, *, after: int | None = None
@@ -80,7 +93,37 @@ def transacting(lab: UnreachableLab, **options: Any) -> Any:
     return flow
 
 
+def talking(lab: UnreachableLab, **options: Any) -> Any:
+    """A workflow that sends events, takes them, and calls another one."""
+
+    @lab.app.workflow
+    async def doubled(number: int, step: Step) -> int:
+        return await step.run("double", lab.ledger.double, number)
+
+    @lab.app.workflow(**options)
+    async def flow(step: Step) -> list[int]:
+        for number in range(2):
+            await step.send_event("number", number, to=step.execution_id)
+        taken = [await step.wait_for_event("number", type=int) for _ in range(2)]
+        return [2 * (number or 0) for number in taken] + [await step.call("doubled", doubled, 2)]
+
+    return flow
+
+
 both = pytest.mark.parametrize("make", [mapping, transacting])
+# By which nothing was changed and nothing is wrong with what was asked: a conflict, no room, an operator, a time limit.
+REFUSALS = [psycopg.errors.DeadlockDetected, psycopg.errors.DiskFull, psycopg.errors.QueryCanceled]
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+@pytest.mark.parametrize("make", [mapping, transacting, talking])
+async def test_what_the_database_would_take_later_is_asked_again(lab: UnreachableLab, make: Any, error: Any) -> None:
+    """F24: an operator who cancels a statement fails no workflow."""
+    lab.store.errors = [error("not now") for _ in range(2)]
+
+    assert await lab.run(make(lab)) == [0, 2, 4]
+
+    assert lab.store.errors == []
 
 
 @both

@@ -11,7 +11,8 @@ import pytest
 from stepwell.core.model import Batch, Flushed, NewCheckpoint, SessionId
 from stepwell.errors import InvalidValue, LeaseLost
 from stepwell.store import flush
-from stepwell.store.flush import MAX_TRIES, PASSING, GroupCommit
+from stepwell.store.connect import PASSING
+from stepwell.store.flush import MAX_TRIES, GroupCommit
 from stepwell.store.memory import MemoryStore
 from tests.store.world import SIGNAL_SECONDS, checkpoint, unknown
 

@@ -16,7 +16,7 @@ from stepwell.core.webhooks import Accepted, NewDelivery
 from stepwell.errors import DatabaseUnavailable, InvalidValue
 from stepwell.failpoints import failpoint
 from stepwell.store.base import Inbox
-from stepwell.store.flush import PASSING
+from stepwell.store.connect import is_passing
 from stepwell.store.together import Together
 
 MAX_DELIVERIES = 500  # in one statement, which stays under a tenth of a second
@@ -66,7 +66,7 @@ class Gathering:
         except TimeoutError:
             raise DatabaseUnavailable(f"the database does not answer within {STORE_WITHIN}") from None
         except psycopg.Error as error:
-            if (error.sqlstate or "")[:2] in PASSING:
+            if is_passing(error):
                 raise DatabaseUnavailable(f"the database does not take a write: {error}") from error
             if len(deliveries) == 1:
                 return [InvalidValue(path="$", reason="is refused by the database")]

@@ -1,4 +1,4 @@
-"""Waiting for a database that cannot be reached: that is no failure of a step, nor of a workflow."""
+"""Waiting for a database that takes nothing now: that is no failure of a step, nor of a workflow."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from stepwell.core.retry import Retry
 from stepwell.errors import DatabaseUnavailable
+from stepwell.store.connect import is_passing
 
 if TYPE_CHECKING:
     from stepwell.runtime.passes import Surroundings
@@ -18,7 +19,7 @@ _PAUSES = Retry(first_delay="250ms", max_delay="5s")
 
 
 async def outlast(around: Surroundings, work: Callable[[], Awaitable[T]]) -> T:
-    """The outcome of work that may be begun again, once the database can be reached.
+    """The outcome of work that may be begun again, once the database can be reached and takes it.
 
     Also while the pass is closing, as nothing could be stored meanwhile; whoever loses patience cuts the pass.
     """
@@ -26,6 +27,8 @@ async def outlast(around: Surroundings, work: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await work()
-        except DatabaseUnavailable:
+        except Exception as error:
+            if not (isinstance(error, DatabaseUnavailable) or is_passing(error)):
+                raise
             failures += 1
             await asyncio.sleep(_PAUSES.longest_delay(failures).total_seconds() * around.random())

@@ -104,3 +104,13 @@ def unavailable(error: psycopg.Error) -> DatabaseUnavailable:
     """The driver's error as ours, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return DatabaseUnavailable(f"the database cannot be reached: {lines[0] if lines else type(error).__name__}")
+
+
+# Classes of errors by which nothing was changed and nothing is wrong with what was asked: rolled back by a conflict,
+# out of resources (a full disk), not in the right state, stopped by an operator or a time limit, trouble of the system.
+PASSING = ("40", "53", "55", "57", "58")
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the same statement may go through later: nothing was changed, and nothing is wrong with it."""
+    return isinstance(error, psycopg.Error) and (error.sqlstate or "")[:2] in PASSING

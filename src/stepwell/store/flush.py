@@ -17,15 +17,13 @@ import psycopg
 from stepwell.core.model import Batch, Ending, ExecutionId, FailedAttempt, NewCheckpoint, NewChild, SessionId
 from stepwell.errors import DatabaseUnavailable, InvalidValue, LeaseLost
 from stepwell.store.base import Store
+from stepwell.store.connect import is_passing
 
 log = logging.getLogger("stepwell.worker")
 
 MAX_ROWS = 4_000  # of one kind in one flush: a statement stays under a tenth of a second
 MAX_BYTES = 16_000_000  # of values in one flush; one message of the protocol holds 1 GB
 
-# classes of errors by which nothing was changed and nothing is wrong with the rows: rolled back by a conflict, out of
-# resources (a full disk), not in the right state, stopped by an operator or a time limit, trouble of the system
-PASSING = ("40", "53", "55", "57", "58")
 MAX_TRIES = 20
 PAUSE_SECONDS = 0.1  # and one more of it after each try: about 20 s in all, while the heartbeat keeps the lease
 
@@ -99,7 +97,7 @@ class GroupCommit:
         try:
             flushed = await self._store.flush(self._session, _batch(row for row, _ in rows))
         except psycopg.Error as error:
-            if _is_passing(error) and tries < MAX_TRIES:
+            if is_passing(error) and tries < MAX_TRIES:
                 await asyncio.sleep(PAUSE_SECONDS * (tries + 1))
                 await self._flush(rows, tries + 1)
             else:
@@ -118,7 +116,7 @@ class GroupCommit:
     async def _isolate(self, rows: list[tuple[_Row, asyncio.Future[None]]], error: psycopg.Error) -> None:
         """The database refused something in the batch: halve it until only the culprit gets the error (F7)."""
         if len(rows) == 1:
-            if _is_passing(error):
+            if is_passing(error):
                 raise DatabaseUnavailable(f"the database does not take a write: {error}") from error
             _fail(rows, InvalidValue(path="$", reason=f"is refused by the database: {error}"))
             return
@@ -135,11 +133,6 @@ def _size(rows: Sequence[tuple[_Row, asyncio.Future[None]]]) -> int:
         if total > MAX_BYTES:
             return max(index, 1)
     return MAX_ROWS
-
-
-def _is_passing(error: psycopg.Error) -> bool:
-    """Whether the same statement may go through later: nothing was changed, and nothing is wrong with it."""
-    return (error.sqlstate or "")[:2] in PASSING
 
 
 def _batch(rows: Iterable[_Row]) -> Batch:

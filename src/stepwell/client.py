@@ -27,7 +27,6 @@ from stepwell.core.model import (
 from stepwell.core.payload import is_same
 from stepwell.core.status import Status
 from stepwell.errors import (
-    DatabaseUnavailable,
     InvalidOption,
     KeyConflict,
     NotAllowed,
@@ -36,6 +35,7 @@ from stepwell.errors import (
     UnknownStep,
 )
 from stepwell.store.base import Backend
+from stepwell.store.connect import may_pass
 
 CREATE_SIZE = 2_000  # executions per statement: nearly all of the gain of batching, a tenth of a second at most
 PAGE = 500
@@ -296,7 +296,9 @@ class _Results:
         fresh, self._unmarked = self._unmarked & self._waiting.keys(), set()
         try:
             found = await (self._store.watch(list(fresh)) if fresh else self._store.ended(list(self._waiting)))
-        except DatabaseUnavailable:
+        except Exception as error:
+            if not may_pass(error):
+                raise
             self._unmarked |= fresh
             return False
         for execution_id in fresh - {execution.id for execution in found}:

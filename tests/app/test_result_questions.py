@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
@@ -18,12 +19,18 @@ SIGNAL_SECONDS = 20
 
 
 class Asked(MemoryStore):
-    """Counts the questions."""
+    """Counts the questions, and refuses some."""
 
     questions = 0
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: list[Exception] = []
+
     async def ended(self, ids: Sequence[ExecutionId]) -> Sequence[Execution]:
         self.questions += 1
+        if self.errors:
+            raise self.errors.pop()
         return await super().ended(ids)
 
 
@@ -100,6 +107,19 @@ async def test_store_without_hints_is_asked_again_and_again() -> None:
         await stage.begun.wait()
         stage.gate.set()
         assert await result == "done"
+
+
+async def test_question_that_was_cancelled_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F22: by an operator, or by a time limit."""
+    monkeypatch.setattr("stepwell.client.CHECK_EVERY", timedelta(milliseconds=10))
+    stage = Stage()
+    async with asyncio.timeout(SIGNAL_SECONDS), stage.app.worker():
+        await stage.warm_up()
+        stage.store.errors = [psycopg.errors.QueryCanceled("canceling statement due to user request")]
+        result = asyncio.create_task((await stage.app.start("flow")).result())
+        stage.gate.set()
+        assert await result == "done"
+    assert stage.store.errors == []
 
 
 async def test_caller_whose_connection_for_hints_was_lost_asks_at_once(database_url: str, admin: Admin) -> None:

@@ -488,6 +488,40 @@ async def test_answer_is_kept_when_the_database_is_lost_meanwhile(office: Office
     assert (token(lent), vendor.grants, row.status, row.renewing_at) == (vendor.good, 2, ConnectionStatus.OK, None)
 
 
+# statement cancelled, disk full, deadlock
+@pytest.mark.parametrize("code", ["57014", "53100", "40P01"])
+async def test_answer_is_kept_when_the_database_does_not_take_it_at_first(
+    office: Office, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """F22: there is no other copy of the tokens."""
+    if not isinstance(office.world, PostgresWorld):
+        pytest.skip("memory takes everything")
+    monkeypatch.setattr("stepwell.vault.renewing.INSIST_EVERY", 0.01)
+    await office.add()
+    await office.connect()
+    office.pass_time(HOUR)
+    async with await psycopg.AsyncConnection.connect(office.world.url, autocommit=True) as admin:
+        await admin.execute(REFUSE_THREE_TIMES.replace("{code}", code).encode())
+
+        lent = await office.lending.use("acme")
+
+        row = await office.row()
+        assert (token(lent), vendor.grants, row.status, row.renewing_at) == (vendor.good, 2, ConnectionStatus.OK, None)
+        assert await (await admin.execute("select last_value > 3 from refusals")).fetchone() == (True,)
+
+
+REFUSE_THREE_TIMES = """
+create sequence refusals;
+create function refuse() returns trigger language plpgsql as $$
+begin
+    if nextval('refusals') <= 3 then raise exception 'refused for the test' using errcode = '{code}'; end if;
+    return new;
+end $$;
+create trigger refuse before update on stepwell.connection for each row
+when (new.credentials is distinct from old.credentials) execute function refuse()
+"""
+
+
 async def lose_answer(office: Office, credentials: bytes) -> None:
     """What is stored is as before the renewal, whose process has died."""
     row = await office.row()

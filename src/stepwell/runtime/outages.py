@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from stepwell.core.retry import Retry
-from stepwell.errors import DatabaseUnavailable
-from stepwell.store.connect import is_passing
+from stepwell.store.connect import may_pass
 
 if TYPE_CHECKING:
     from stepwell.runtime.passes import Surroundings
@@ -28,7 +27,7 @@ async def outlast(around: Surroundings, work: Callable[[], Awaitable[T]]) -> T:
         try:
             return await work()
         except Exception as error:
-            if not (isinstance(error, DatabaseUnavailable) or is_passing(error)):
+            if not may_pass(error):
                 raise
             failures += 1
             await asyncio.sleep(_PAUSES.longest_delay(failures).total_seconds() * around.random())

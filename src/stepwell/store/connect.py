@@ -114,3 +114,8 @@ PASSING = ("40", "53", "55", "57", "58")
 def is_passing(error: Exception) -> bool:
     """Whether the same statement may go through later: nothing was changed, and nothing is wrong with it."""
     return isinstance(error, psycopg.Error) and (error.sqlstate or "")[:2] in PASSING
+
+
+def may_pass(error: Exception) -> bool:
+    """The same for whoever can wait, also until the database can be reached again."""
+    return isinstance(error, DatabaseUnavailable) or is_passing(error)

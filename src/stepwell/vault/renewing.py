@@ -23,9 +23,10 @@ from typing import assert_never
 
 from stepwell.core.connections import Secret
 from stepwell.core.vault import ApplicationKind, ConnectionStatus, StoredApplication, StoredConnection
-from stepwell.errors import DatabaseUnavailable, UnknownApplication, UnknownConnection
+from stepwell.errors import UnknownApplication, UnknownConnection
 from stepwell.failpoints import failpoint
 from stepwell.store.base import Renewal, Vault
+from stepwell.store.connect import may_pass
 from stepwell.vault.exchange import Exchange
 from stepwell.vault.oauth import (
     ClientIdentity,
@@ -134,13 +135,17 @@ class Renewing:
         try:
             if await renewal.keep(new):
                 return await self._read(new.name)
-        except DatabaseUnavailable as error:
+        except Exception as error:
+            if not may_pass(error):
+                raise
             log.warning("new tokens of connection '%s' are not stored yet: %s", new.name, error)
         async with asyncio.timeout(INSIST_FOR):
             while True:
                 try:
                     return await self._keep_beside(new, used)
-                except DatabaseUnavailable:
+                except Exception as error:
+                    if not may_pass(error):
+                        raise
                     await asyncio.sleep(INSIST_EVERY)
 
     async def _keep_beside(self, new: StoredConnection, used: Secrets) -> StoredConnection:

@@ -19,13 +19,13 @@ REST, LONG_REST = 0.02, 0.8  # the longer one is longer than two heartbeats
 
 # point: (which passing besides the first, how long the journeys rest)
 PASSINGS = {
-    "after_claim": (2, REST),
+    "after_claim": (2, LONG_REST),  # a short one may be over before it is suspended, and no second claim be needed
     "before_step": (7, REST),
     "after_step_body": (9, REST),
     "before_step_commit": (14, REST),
     "after_step_commit": (11, REST),
     "before_wait_check": (3, REST),
-    "between_wait_check_and_park": (4, REST),
+    "between_wait_check_and_park": (4, LONG_REST),
     "before_complete": (3, REST),
     "after_complete_before_notify": (4, LONG_REST),  # all four have to suspend first, so something is left to do
     "in_heartbeat": (2, LONG_REST),

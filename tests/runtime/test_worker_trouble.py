@@ -17,10 +17,13 @@ from stepwell.core.model import Claim, ClaimRequest, Reaped, SessionId, WorkerIn
 from stepwell.runtime.worker import Worker
 from tests.runtime.lab import SIGNAL_SECONDS, Gate, Lab, LabStore
 
-TROUBLES = [
+PASSING = [
     psycopg.errors.QueryCanceled("canceling statement due to statement timeout"),
     psycopg.errors.DiskFull("could not extend file"),
     psycopg.errors.DeadlockDetected("deadlock detected"),
+]
+TROUBLES = [
+    *PASSING,
     psycopg.errors.ProgramLimitExceeded("index row size exceeds"),
     DatabaseNotReady("the schema is being changed"),
     ValueError("a fault of the engine"),
@@ -36,6 +39,7 @@ class TroubledStore(LabStore):
         self.when_claiming: list[Exception] = []
         self.when_idle: list[Exception] = []
         self.asked_to_open = asyncio.Semaphore(0)
+        self.has_raised = asyncio.Event()
         self.on_reap: Callable[[], None] = lambda: None
         self.claims_before_each = 0
         self._claims = 0
@@ -50,11 +54,13 @@ class TroubledStore(LabStore):
     async def claim(self, session: SessionId, request: ClaimRequest) -> Claim:
         self._claims += 1
         if self.when_claiming and self._claims > self.claims_before_each:
+            self.has_raised.set()
             raise self.when_claiming.pop(0)
         return await super().claim(session, request)
 
     async def set_idle(self, session: SessionId, *, is_idle: bool) -> None:
         if self.when_idle:
+            self.has_raised.set()
             raise self.when_idle.pop(0)
         await super().set_idle(session, is_idle=is_idle)
 
@@ -101,10 +107,37 @@ async def test_worker_goes_on_after_any_error_of_its_database(lab: TroubledLab, 
         assert getattr(lab.store, when) == []
 
 
+@pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("when", ["when_claiming", "when_idle"])
+async def test_session_goes_on_after_what_the_database_would_take_later(
+    lab: TroubledLab, error: Exception, when: str
+) -> None:
+    """F22: an operator who cancels a claim cuts no step, however long it takes."""
+    gate = Gate()
+
+    @lab.app.workflow
+    async def slow(step: Step) -> str:
+        return await step.run("slow", gate)
+
+    lab.store.claims_before_each = 1
+    getattr(lab.store, when).append(error)
+    handle = await lab.app.start(slow)
+    async with lab.worker(grace=timedelta(0)):
+        async with asyncio.timeout(SIGNAL_SECONDS):
+            await gate.begun.wait()
+            await lab.store.has_raised.wait()
+        assert await lab.result(await lab.app.start(lab.flow)) == "done"
+        gate.let_go.set()
+        assert await lab.result(handle) == "through"
+
+    assert not gate.was_cut.is_set()
+    assert len(lab.store.sessions) == 1
+
+
 async def test_unexpected_error_is_logged_with_its_traceback(
     lab: TroubledLab, caplog: pytest.LogCaptureFixture
 ) -> None:
-    error = psycopg.errors.DiskFull("could not extend file")
+    error = psycopg.errors.ProgramLimitExceeded("index row size exceeds")
     lab.store.when_claiming = [error]
 
     await lab.run(lab.flow)

@@ -24,6 +24,7 @@ from stepwell.runtime.shift import Shift, WorkerSettings, open_shift
 from stepwell.runtime.starters import Starters
 from stepwell.runtime.upkeep import ENTER_EVERY, upkeep
 from stepwell.store.base import Backend
+from stepwell.store.connect import is_passing
 
 log = logging.getLogger("stepwell.worker")
 
@@ -99,7 +100,7 @@ class Worker:
         """Only a stop cuts the pause short: hints come in numbers while a database comes back."""
         self._failures += 1
         pause = (_RECONNECT.longest_delay(self._failures) * (0.5 + self._random() / 2)).total_seconds()
-        if isinstance(error, DatabaseError):
+        if isinstance(error, DatabaseError) or is_passing(error):
             log.warning("%s; trying again in %.1f s", error, pause)
         else:
             log.error("the worker's session ended with an error; trying again in %.1f s", pause, exc_info=error)
@@ -110,7 +111,7 @@ class Worker:
     async def _work_shift(self) -> None:
         """One session. Raises what ended it, unless it was a stop or the lease.
 
-        An error that leaves the session alive ends it as a stop does: running steps get their grace.
+        An error that leaves the session alive ends it as a stop does, unless it passes: running steps get their grace.
         """
         shift = await open_shift(
             self._store,
@@ -126,16 +127,29 @@ class Worker:
         self.ready.set()
         try:
             while not self._stopping.is_set() and shift.lost is None:
-                is_hinted = self._is_idle and self._store.is_prompt
-                delays = [await self._starters.tick(is_hinted=is_hinted), await self.tick(shift)]
-                self._failures = 0
-                await self._wait(min((delay for delay in delays if delay is not None), default=None))
+                await self._wait(await self._look(shift))
         except (DatabaseUnavailable, LeaseLost) as error:
             shift.lose(error)
         finally:
             await shift.end()
         if isinstance(shift.lost, DatabaseUnavailable):
             raise shift.lost
+
+    async def _look(self, shift: Shift) -> timedelta | None:
+        """Start and claim what is due; how long to wait until the next look (None: until something has changed).
+
+        What the database would take later ends no session: its steps may be longer than the grace they would have.
+        """
+        try:
+            is_hinted = self._is_idle and self._store.is_prompt
+            delays = [await self._starters.tick(is_hinted=is_hinted), await self.tick(shift)]
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            await self._pause_after(error)
+            return timedelta(0)
+        self._failures = 0
+        return min((delay for delay in delays if delay is not None), default=None)
 
     async def tick(self, shift: Shift) -> timedelta | None:
         """Claim once for the slots that are free; how long to wait until the next (None: until a slot is free)."""

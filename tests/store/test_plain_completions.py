@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from stepwell.core.model import Batch, Completed, Ending, Flushed, Suspended
 from stepwell.core.status import Status
 from stepwell.errors import LeaseLost
-from tests.store.world import DONE, HOUR, World, checkpoint
+from tests.store.world import DONE, HOUR, PostgresWorld, World, checkpoint
 
 NOTHING_AMISS = Flushed(frozenset(), frozenset())
 
@@ -80,6 +81,41 @@ async def test_child_among_them_lets_its_parent_go_on(world: World, is_child: bo
         Status.COMPLETED,
         Status.COMPLETED,
     ]
+
+
+# statement cancelled, disk full, deadlock
+@pytest.mark.parametrize("code", ["57014", "53100", "40P01"])
+async def test_what_is_left_is_tried_again_alone(
+    postgres: PostgresWorld, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """F22: the others are stored already, and the session has lost nothing."""
+    monkeypatch.setattr("stepwell.store.postgres.PAUSE_SECONDS", 0.001)
+    session = await postgres.worker()
+    parent = await postgres.running(session)
+    child = await postgres.child(session, parent)
+    assert await postgres.claimed_ids(session) == [child]
+    other = await postgres.running(session)
+    with psycopg.connect(postgres.url, autocommit=True) as admin:
+        admin.execute(REFUSE_TWICE.replace("{code}", code).replace("{child}", str(child)).encode())
+
+    flushed = await postgres.flush(
+        session, checkpoints=[checkpoint(other)], endings=[Ending(child, DONE), Ending(other, DONE)]
+    )
+
+    assert flushed == NOTHING_AMISS
+    assert [(await postgres.see(id)).status for id in (child, other)] == [Status.COMPLETED] * 2
+
+
+REFUSE_TWICE = """
+create sequence refusals;
+create function refuse() returns trigger language plpgsql as $$
+begin
+    if nextval('refusals') <= 2 then raise exception 'refused for the test' using errcode = '{code}'; end if;
+    return new;
+end $$;
+create trigger refuse before update on stepwell.execution for each row
+when (new.id = '{child}' and new.status = 'completed') execute function refuse()
+"""
 
 
 async def test_what_else_is_to_be_cancelled_is_told(world: World) -> None:

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import count
 
 import psycopg
 
@@ -47,8 +48,9 @@ from stepwell.store.base import Callbacks, Catalog, Inbox, Pulse, Tokens, Transa
 from stepwell.store.budgets import PostgresBudgets
 from stepwell.store.callbacks import PostgresCallbacks
 from stepwell.store.catalog import PostgresCatalog
-from stepwell.store.connect import Route, find_route, unavailable, with_lock_timeout, with_plans_for_values
+from stepwell.store.connect import Route, find_route, is_passing, unavailable, with_lock_timeout, with_plans_for_values
 from stepwell.store.control import PostgresControl
+from stepwell.store.flush import MAX_TRIES, PAUSE_SECONDS
 from stepwell.store.identity import new_id
 from stepwell.store.inbox import PostgresInbox
 from stepwell.store.listing import Listings
@@ -297,13 +299,17 @@ class PostgresStore(PostgresControl):
         return Flushed(flushed.refused | rest.refused, flushed.cancelling | rest.cancelling)
 
     async def _flush_rest(self, session: SessionId, rest: Batch) -> Flushed:
-        """What the short way has left, when all else is stored, and must not be stored again."""
-        try:
-            return await self._flush_any(session, rest)
-        except LeaseLost:
-            return Flushed(frozenset(row.execution_id for row in rest.endings), frozenset())
-        except psycopg.Error as error:
-            raise DatabaseUnavailable(f"what became of {len(rest.endings)} ends is unknown: {error}") from error
+        """What the short way has left. All else is stored, and must not be again: this alone is what is repeated."""
+        for tries in count(1):
+            try:
+                return await self._flush_any(session, rest)
+            except LeaseLost:
+                break
+            except psycopg.Error as error:
+                if not is_passing(error) or tries > MAX_TRIES:
+                    raise DatabaseUnavailable(f"{len(rest.endings)} ends could not be stored: {error}") from error
+            await asyncio.sleep(PAUSE_SECONDS * tries)
+        return Flushed(frozenset(row.execution_id for row in rest.endings), frozenset())
 
     async def _flush_one(self, session: SessionId, batch: Batch) -> Flushed | None:
         """The short way for what a lone workflow writes. None: there is none for this, or it stored nothing."""

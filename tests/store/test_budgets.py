@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import psycopg
 import pytest
 
 from stepwell.core.budgets import FIRST_BREAK, MAX_FAILURES
@@ -158,3 +159,32 @@ async def test_places_of_those_who_never_came_back_are_removed(world: World) -> 
     await world.store.budgets.correct("acme", FIVE, left=5)
 
     assert await delay(world, "next", cost=5) == 0
+
+
+# statement cancelled, disk full, deadlock
+@pytest.mark.parametrize("code", ["57014", "53100", "40P01"])
+async def test_what_the_database_does_not_take_now_fails_nobody(postgres: PostgresWorld, code: str) -> None:
+    """F22: the vendor has answered, and an error would have that done again; who has not asked it yet asks later."""
+    budgets = postgres.store.budgets
+    with psycopg.connect(postgres.url, autocommit=True) as admin:
+        admin.execute(REFUSE.replace("{code}", code).encode())
+
+        await budgets.correct("acme", FIVE, left=0)
+        await budgets.close_until("acme", delay=MINUTE, reason="the vendor said so")
+        await budgets.report("acme", is_failure=True)
+        await budgets.report("acme", is_failure=False)
+        admission = await budgets.admit("acme", FIVE, cost=1, ticket="one")
+
+        assert admission.delay > timedelta(0)
+        assert admission.reason == "the database does not say what is allowed: refused for the test"
+        admin.execute("drop trigger refuse on stepwell.budget")
+    assert await delay(postgres, "one") == 0
+
+
+REFUSE = """
+create function refuse() returns trigger language plpgsql as $$
+begin
+    raise exception 'refused for the test' using errcode = '{code}';
+end $$;
+create trigger refuse before insert or update or delete on stepwell.budget execute function refuse()
+"""

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import psycopg
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stepwell import App, ExecutionFailed, InvalidOption, Status, Step, SyncStep, WebhookEvent
+from stepwell import (
+    App,
+    DatabaseUnavailable,
+    ExecutionFailed,
+    InvalidOption,
+    Retry,
+    Status,
+    Step,
+    SyncStep,
+    WebhookEvent,
+)
+from stepwell.app.lent import LentConnections
 from stepwell.connectors import HttpConnector, action, action_key, may_be_a_repeat
+from stepwell.core.connections import Connection
 from stepwell.core.webhooks import Found
+from stepwell.running import connected, current_connected
 from stepwell.testing import running
-from stepwell.testing.connections import connection, lent_connections
+from stepwell.testing.connections import GivenConnections, connection, lent_connections
 from stepwell.testing.serving import served
 
 
@@ -144,6 +159,42 @@ async def test_limited_step_gives_everything_back_and_the_listing_says_why(lent:
         assert seen.why is not None
         assert "Example limits connection 'one'" in seen.why
         assert await app.steps(handle.id) == []  # no attempt is used up
+
+
+class Refusing(GivenConnections):
+    """Lends a connection once it has raised the error."""
+
+    def __init__(self, given: Mapping[str, Connection], error: Exception) -> None:
+        super().__init__(given)
+        self.errors = [error]
+
+    async def use(self, name: str) -> Connection:
+        if self.errors:
+            raise self.errors.pop()
+        return await super().use(name)
+
+
+@pytest.mark.parametrize(
+    "error", [psycopg.errors.QueryCanceled("canceling statement due to user request"), DatabaseUnavailable("gone")]
+)
+async def test_step_whose_connection_cannot_be_read_now_has_lost_no_attempt(lent: None, error: Exception) -> None:
+    """F22"""
+    app, known = App(), current_connected()
+    refusing = Refusing({"one": await known.connections.use("one")}, error)
+    before = connected.set(replace(known, connections=LentConnections(lambda: refusing)))
+
+    @app.workflow
+    async def flow(step: Step) -> str:
+        return await step(retry=Retry(1)).run("ask", Example("one").whoami)
+
+    async with running(app) as lab:
+        handle = await app.start(flow)
+        await lab.settle()
+        await lab.advance("1m")
+
+        assert await handle.result() == "Bearer t-one"
+    connected.reset(before)
+    assert refusing.errors == []
 
 
 async def test_workflow_reaches_the_hosts_of_its_egress_only(lent: None) -> None:

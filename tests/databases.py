@@ -29,3 +29,21 @@ def fresh_database(admin: Admin, server_url: str, template: str) -> Iterator[str
 def drop_database(admin: Admin, name: str) -> None:
     """Drop a database if it is there, whoever is connected."""
     admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+def refusal(before: str, code: str, *, when: str = "true", times: int = 2**31) -> bytes:
+    """SQL by which the server refuses so many changes, such as `update on stepwell.budget`, with an error of that code.
+
+    The sequence `refusals` counts what was asked; dropping the trigger `refuse` ends it.
+    """
+    return f"""
+        create sequence refusals;
+        create function refuse() returns trigger language plpgsql as $$
+        begin
+            if nextval('refusals') <= {times} then
+                raise exception 'refused for the test' using errcode = '{code}';
+            end if;
+            return coalesce(new, old);
+        end $$;
+        create trigger refuse before {before} for each row when ({when}) execute function refuse()
+    """.encode()

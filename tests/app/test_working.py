@@ -17,6 +17,7 @@ from stepwell.core.model import Claim, ClaimRequest, SessionId
 from stepwell.runtime.shift import DEFAULTS
 from stepwell.store.base import Pulse
 from stepwell.store.memory import MemoryStore
+from tests.databases import refusal
 from tests.runtime.lab import SIGNAL_SECONDS, Lab
 
 
@@ -80,17 +81,11 @@ async def test_worker_that_cannot_begin_raises_its_error_where_it_is_asked_for(d
 @pytest.mark.parametrize(("code", "level"), [("57014", logging.WARNING), ("22012", logging.ERROR)])
 async def test_worker_goes_on_after_an_error_of_the_server(database_url: str, code: str, level: int) -> None:
     """Any error but a lost connection is no reason to end for good."""
-    refuse = f"""
-        create function refuse() returns trigger language plpgsql as
-        $$ begin raise exception 'refused for the test' using errcode = '{code}'; end $$;
-        create trigger refuse before update of status on stepwell.execution
-        for each row when (new.status = 'running') execute function refuse()
-    """
     app = with_flow(App(database_url))
     async with app:
         handle = await app.start("flow", 4)
         with psycopg.connect(database_url, autocommit=True) as owner:
-            owner.execute(refuse.encode())
+            owner.execute(refusal("update of status on stepwell.execution", code, when="new.status = 'running'"))
             with logged(level) as heard:
                 async with app.worker():
                     async with asyncio.timeout(SIGNAL_SECONDS):

@@ -38,7 +38,7 @@ async def test_schemathesis_finds_no_failure_and_no_breach_in_memory(tmp_path: P
     async with App(MemoryStore()) as app:
         workflows(app)
 
-        found = await hunted(app, tmp_path, "-n", "4")
+        found = await hunted(app, tmp_path, "-n", "10")
 
     assert found.returncode == 0, found.stdout[-8_000:] + found.stderr[-2_000:]
     assert int(re.findall(r"(\d+) generated", found.stdout)[0]) > 2_000

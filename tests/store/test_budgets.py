@@ -11,6 +11,7 @@ import pytest
 from stepwell.core.budgets import FIRST_BREAK, MAX_FAILURES
 from stepwell.core.connections import Budget
 from stepwell.store.postgres import PostgresStore
+from tests.databases import refusal
 from tests.store.world import DAY, MINUTE, PostgresWorld, World
 
 FIVE = Budget("requests", capacity=5, per_second=1)
@@ -167,7 +168,7 @@ async def test_what_the_database_does_not_take_now_fails_nobody(postgres: Postgr
     """F22: the vendor has answered, and an error would have that done again; who has not asked it yet asks later."""
     budgets = postgres.store.budgets
     with psycopg.connect(postgres.url, autocommit=True) as admin:
-        admin.execute(REFUSE.replace("{code}", code).encode())
+        admin.execute(refusal("insert or update or delete on stepwell.budget", code))
 
         await budgets.correct("acme", FIVE, left=0)
         await budgets.close_until("acme", delay=MINUTE, reason="the vendor said so")
@@ -179,12 +180,3 @@ async def test_what_the_database_does_not_take_now_fails_nobody(postgres: Postgr
         assert admission.reason == "the database does not say what is allowed: refused for the test"
         admin.execute("drop trigger refuse on stepwell.budget")
     assert await delay(postgres, "one") == 0
-
-
-REFUSE = """
-create function refuse() returns trigger language plpgsql as $$
-begin
-    raise exception 'refused for the test' using errcode = '{code}';
-end $$;
-create trigger refuse before insert or update or delete on stepwell.budget execute function refuse()
-"""

@@ -487,7 +487,7 @@ def compare(machine: type[Agreement], url: str, *, examples: int, steps: int) ->
 
 @pytest.mark.timeout(400)  # ten seconds; minutes only to find the shortest way to a disagreement
 def test_memory_and_postgres_agree(database_url: str) -> None:
-    compare(Agreement, database_url, examples=20, steps=50)
+    compare(Agreement, database_url, examples=40, steps=50)
 
 
 @pytest.mark.soak

@@ -8,6 +8,7 @@ import pytest
 from stepwell.core.model import Batch, Completed, Ending, Flushed, Suspended
 from stepwell.core.status import Status
 from stepwell.errors import LeaseLost
+from tests.databases import refusal
 from tests.store.world import DONE, HOUR, PostgresWorld, World, checkpoint
 
 NOTHING_AMISS = Flushed(frozenset(), frozenset())
@@ -96,7 +97,8 @@ async def test_what_is_left_is_tried_again_alone(
     assert await postgres.claimed_ids(session) == [child]
     other = await postgres.running(session)
     with psycopg.connect(postgres.url, autocommit=True) as admin:
-        admin.execute(REFUSE_TWICE.replace("{code}", code).replace("{child}", str(child)).encode())
+        is_its_end = f"new.id = '{child}' and new.status = 'completed'"
+        admin.execute(refusal("update on stepwell.execution", code, when=is_its_end, times=2))
 
     flushed = await postgres.flush(
         session, checkpoints=[checkpoint(other)], endings=[Ending(child, DONE), Ending(other, DONE)]
@@ -104,18 +106,6 @@ async def test_what_is_left_is_tried_again_alone(
 
     assert flushed == NOTHING_AMISS
     assert [(await postgres.see(id)).status for id in (child, other)] == [Status.COMPLETED] * 2
-
-
-REFUSE_TWICE = """
-create sequence refusals;
-create function refuse() returns trigger language plpgsql as $$
-begin
-    if nextval('refusals') <= 2 then raise exception 'refused for the test' using errcode = '{code}'; end if;
-    return new;
-end $$;
-create trigger refuse before update on stepwell.execution for each row
-when (new.id = '{child}' and new.status = 'completed') execute function refuse()
-"""
 
 
 async def test_what_else_is_to_be_cancelled_is_told(world: World) -> None:

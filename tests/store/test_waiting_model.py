@@ -232,7 +232,7 @@ class WaitingAgreement(Agreement):
 
 @pytest.mark.timeout(400)  # ten seconds; minutes only to find the shortest way to a disagreement
 def test_memory_and_postgres_agree_about_waiting(database_url: str) -> None:
-    compare(WaitingAgreement, database_url, examples=20, steps=40)
+    compare(WaitingAgreement, database_url, examples=40, steps=40)
 
 
 @pytest.mark.soak

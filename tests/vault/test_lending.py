@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from stepwell.core.vault import ApplicationKind, ConnectionStatus
 from stepwell.errors import ConnectionUnusable, NeedsReauthorisation, NotYet, UnknownConnection
+from tests.databases import refusal
 from tests.store.world import SIGNAL_SECONDS, PostgresWorld
 from tests.vault.office import Office, in_step_of, token
 from tests.vault.vendor import CANARY, Vendor
@@ -501,25 +502,14 @@ async def test_answer_is_kept_when_the_database_does_not_take_it_at_first(
     await office.connect()
     office.pass_time(HOUR)
     async with await psycopg.AsyncConnection.connect(office.world.url, autocommit=True) as admin:
-        await admin.execute(REFUSE_THREE_TIMES.replace("{code}", code).encode())
+        is_renewed = "new.credentials is distinct from old.credentials"
+        await admin.execute(refusal("update on stepwell.connection", code, when=is_renewed, times=3))
 
         lent = await office.lending.use("acme")
 
         row = await office.row()
         assert (token(lent), vendor.grants, row.status, row.renewing_at) == (vendor.good, 2, ConnectionStatus.OK, None)
         assert await (await admin.execute("select last_value > 3 from refusals")).fetchone() == (True,)
-
-
-REFUSE_THREE_TIMES = """
-create sequence refusals;
-create function refuse() returns trigger language plpgsql as $$
-begin
-    if nextval('refusals') <= 3 then raise exception 'refused for the test' using errcode = '{code}'; end if;
-    return new;
-end $$;
-create trigger refuse before update on stepwell.connection for each row
-when (new.credentials is distinct from old.credentials) execute function refuse()
-"""
 
 
 async def lose_answer(office: Office, credentials: bytes) -> None:
